@@ -1,0 +1,5 @@
+export * from './dtype.ts'
+export * from './shape.ts'
+export * from './tensorData.ts'
+export * from './graph.ts'
+export * from './usage.ts'
