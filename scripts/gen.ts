@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FAMILIES } from './families.ts'
 import { generateList } from './lists.ts'
+import { mendLock } from './lockfile.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
@@ -29,6 +30,7 @@ export async function generate(root: string, check: boolean): Promise<{ written:
       problems.push((failure as Error).message)
     }
   }
+  put('package-lock.json', mendLock(root, readFileSync(join(root, 'package-lock.json'), 'utf8')))
   return { written, problems }
 }
 
