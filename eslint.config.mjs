@@ -1,0 +1,68 @@
+import { relative } from 'node:path'
+import prettier from 'eslint-config-prettier'
+import globals from 'globals'
+import tseslint from 'typescript-eslint'
+import { violations } from './scripts/layers.ts'
+
+/** The import table of engine/layers.json as a lint rule; the message says which folders may hold the code instead. */
+const layers = {
+  meta: { type: 'problem', schema: [] },
+  create(context) {
+    return {
+      Program() {
+        const path = relative(context.cwd, context.filename).replaceAll('\\', '/')
+        for (const { line, column, message } of violations(path, context.sourceCode.text)) {
+          context.report({ loc: { line, column }, message })
+        }
+      },
+    }
+  },
+}
+
+/** Files that may be longer than 400 lines, each with its reason. */
+const LONG_FILES = []
+
+export default tseslint.config(
+  { ignores: ['node_modules/', 'dist/', 'coverage/', 'stillroom-out/', '**/*.gen.ts'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  tseslint.configs.recommended,
+  {
+    rules: {
+      'no-warning-comments': ['error', { terms: ['todo', 'fixme', 'xxx'], location: 'anywhere' }],
+      'max-lines': ['error', { max: 400 }],
+      eqeqeq: ['error', 'always'],
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'object-shorthand': 'error',
+    },
+  },
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { stillroom: { rules: { layers } } },
+    rules: {
+      'stillroom/layers': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: [{ from: 'package', name: ['describe', 'it', 'test'], package: 'vitest' }] },
+      ],
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/no-unnecessary-type-assertion': 'error',
+      '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_' },
+      ],
+    },
+  },
+  // Engine code reports through events and errors: standard output belongs to the front doors.
+  { files: ['engine/**/*.ts'], ignores: ['**/*.test.ts'], rules: { 'no-console': 'error' } },
+  // A test may assert that something is there, which the assertion itself then checks.
+  { files: ['**/*.test.ts', 'tests/**/*.ts'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },
+  { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
+  ...LONG_FILES.map((file) => ({ files: [file], rules: { 'max-lines': 'off' } })),
+  prettier,
+)
