@@ -1,0 +1,18 @@
+import { Builder } from './builder.ts'
+import { WORKING_OPSET } from './opset.ts'
+import { RuleBook } from './rule.ts'
+import { rules } from './rules/list.gen.ts'
+
+export * from './attrs.ts'
+export * from './rule.ts'
+export * from './builder.ts'
+export * from './tensor.ts'
+export * from './opset.ts'
+export * from './inline.ts'
+export * from './replay.ts'
+
+/** Every operator rule. */
+export const ruleBook = new RuleBook(rules)
+
+/** An empty graph to build in. */
+export const newBuilder = (opset: number = WORKING_OPSET): Builder => new Builder(ruleBook, opset)
