@@ -1,1 +1,5 @@
 export type * from './types.ts'
+export { inspectDataSet, openDataSet } from './openDataSet.ts'
+export { makeSplits, type SplitOptions } from './splits.ts'
+export { defineReader, type Reader, type Source } from './reader.ts'
+export { readers } from './readers/list.gen.ts'

@@ -1,0 +1,37 @@
+import { DataError } from '../errors.ts'
+import { lookAt } from './reader.ts'
+import { readers } from './readers/list.gen.ts'
+import type { DataSet, DataSetSummary, OpenOptions } from './types.ts'
+
+/**
+ * Opens a data set: a file, a folder, or `builtin:NAME?option=value`. The format is recognised from what is there.
+ * @throws DataError when nothing is there, the format is unknown or the content is broken; OptionError for a wrong built-in option.
+ */
+export async function openDataSet(spec: string, options: OpenOptions = {}): Promise<DataSet> {
+  const source = await lookAt(spec)
+  for (const reader of readers) {
+    if (await reader.recognises(source)) {
+      return reader.open(source, { labels: options.labels ?? 'on', corrupt: options.corrupt ?? 'error' })
+    }
+  }
+  const found = source.entries ? (source.entries.length === 0 ? 'an empty folder' : 'a folder without any of them') : 'another file'
+  throw new DataError(`expected one of: ${readers.map((r) => r.title).join('; ')}; found ${found}`, {
+    where: spec,
+    hint: 'engine/data/readers has one file for each format',
+  })
+}
+
+/** What a path holds, as `data inspect` shows it. Throws as `openDataSet` does. */
+export async function inspectDataSet(spec: string, options: OpenOptions = {}): Promise<DataSetSummary> {
+  const set = await openDataSet(spec, options)
+  const splits = Object.entries(set.splits ?? {}) as [string, [number, number]][]
+  return {
+    format: set.format,
+    samples: set.length,
+    classes: [...(set.classes ?? [])],
+    labelled: set.labelled,
+    sample: { shape: [...set.sample.shape], dtype: set.sample.dtype },
+    splits: Object.fromEntries(splits.map(([name, [start, end]]) => [name, end - start])),
+    warnings: [...set.warnings],
+  }
+}

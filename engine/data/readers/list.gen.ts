@@ -1,0 +1,9 @@
+/** The data readers. Generated from the files of this folder by `npm run gen`; do not edit. */
+import builtin from './builtin.ts'
+import cifar from './cifar.ts'
+import idx from './idx.ts'
+import imageFolder from './imageFolder.ts'
+import numpy from './numpy.ts'
+import type { Reader } from '../reader.ts'
+
+export const readers: readonly Reader[] = [builtin, cifar, idx, imageFolder, numpy]
