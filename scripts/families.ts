@@ -7,47 +7,48 @@ export interface Family {
   what: string
   /** Folder of the list, from the repository's root; the list is its `list.gen.ts`. */
   folder: string
-  /** Files of the family, relative to the folder. `index.ts`, tests and generated files never belong to it. */
-  files: string
-  /** Files that match and are no members: shared helpers of the family. */
+  /** Files of the family, relative to the folder (`*.ts` when left out). `index.ts`, tests and generated files never belong to it. */
+  files?: string
+  /** The folder has helpers beside the members: a file that exports no member is passed over instead of refused. */
+  mixed?: true
+  /** Files that match and are no members, where the folder is not mixed. */
   except?: readonly string[]
-  /** `default`: one default export a file. `named`: every exported constant that is not a function, or that `only` allows. */
-  exports: 'default' | 'named'
-  only?: RegExp
+  /** Members are the exported constants with such a name, several a file; when left out, the default export, one a file. */
+  named?: RegExp
   /** The list's name. */
   list: string
   /** Type of a member and the module that has it, relative to the folder. */
   type?: { name: string; from: string }
-  /** The field that must differ between members. */
-  id: string
+  /** The field that must differ between members (`id` when left out); `none` where members have no such field. */
+  id?: string
 }
 
 export const FAMILIES: readonly Family[] = [
-  { what: 'operator rules', folder: 'engine/ops', files: 'rules/*.ts', exports: 'named', only: /^[A-Z]/, list: 'ops', id: 'type' },
-  { what: 'lowerings', folder: 'engine/passes', files: 'lower/*.ts', exports: 'named', list: 'lowerings', id: 'id' },
-  { what: 'rewrites', folder: 'engine/passes/rewrites', files: '*.ts', exports: 'default', list: 'rewrites', id: 'id' },
-  { what: 'loss terms', folder: 'engine/losses', files: '*.ts', exports: 'default', list: 'losses', id: 'id' },
-  { what: 'optimizers', folder: 'engine/optim/optimizers', files: '*.ts', exports: 'default', list: 'optimizers', id: 'id' },
-  { what: 'schedules', folder: 'engine/optim/schedules', files: '*.ts', exports: 'default', list: 'schedules', id: 'id' },
-  { what: 'metrics', folder: 'engine/metrics', files: '*.ts', exports: 'default', list: 'metrics', id: 'id' },
-  { what: 'data readers', folder: 'engine/data/readers', files: '*.ts', exports: 'default', list: 'readers', id: 'id' },
-  { what: 'augmentations', folder: 'engine/data/augment', files: '*.ts', exports: 'default', list: 'augmentations', id: 'id' },
   {
-    what: 'student templates',
-    folder: 'engine/students/templates',
-    files: '*.ts',
-    exports: 'default',
-    list: 'templates',
-    id: 'id',
+    what: 'operator rules',
+    folder: 'engine/ops',
+    files: 'rules/*.ts',
+    named: /^[A-Z][A-Za-z0-9]*$/,
+    list: 'ops',
+    type: { name: 'OpRule', from: './rule.ts' },
+    id: 'type',
   },
-  { what: 'quantization schemes', folder: 'engine/quantize/schemes', files: '*.ts', exports: 'default', list: 'schemes', id: 'id' },
-  { what: 'methods', folder: 'engine/methods', files: '*/*.ts', exports: 'default', list: 'methods', id: 'id' },
+  { what: 'lowerings', folder: 'engine/passes', files: 'lower/*.ts', named: /./, list: 'lowerings' },
+  { what: 'rewrites', folder: 'engine/passes/rewrites', list: 'rewrites' },
+  { what: 'loss terms', folder: 'engine/losses', mixed: true, list: 'losses' },
+  { what: 'optimizers', folder: 'engine/optim/optimizers', list: 'optimizers' },
+  { what: 'schedules', folder: 'engine/optim/schedules', list: 'schedules' },
+  { what: 'metrics', folder: 'engine/metrics', mixed: true, list: 'metrics' },
+  { what: 'data readers', folder: 'engine/data/readers', list: 'readers', type: { name: 'Reader', from: '../reader.ts' } },
+  { what: 'augmentations', folder: 'engine/data/augment', list: 'augmentations' },
+  { what: 'student templates', folder: 'engine/students/templates', list: 'templates' },
+  { what: 'quantization schemes', folder: 'engine/quantize/schemes', list: 'schemes' },
+  { what: 'methods', folder: 'engine/methods', files: '*/*.ts', list: 'methods' },
   {
     what: 'store migrations',
     folder: 'engine/runs/migrations',
     files: '[0-9]*-*.ts',
-    exports: 'default',
     list: 'migrations',
-    id: 'id',
+    type: { name: 'Migration', from: '../migrate.ts' },
   },
 ]

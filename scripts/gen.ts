@@ -2,8 +2,10 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FAMILIES } from './families.ts'
+import { layersMarkdown } from './layers.ts'
 import { generateList } from './lists.ts'
 import { mendLock } from './lockfile.ts'
+import { fillBlock } from './markdown.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
@@ -29,6 +31,9 @@ export async function generate(root: string, check: boolean): Promise<{ written:
     } catch (failure) {
       problems.push((failure as Error).message)
     }
+  }
+  for (const path of ['docs/architecture.md', 'engine/README.md']) {
+    if (existsSync(join(root, path))) put(path, fillBlock(readFileSync(join(root, path), 'utf8'), 'layers', layersMarkdown()))
   }
   put('package-lock.json', mendLock(root, readFileSync(join(root, 'package-lock.json'), 'utf8')))
   return { written, problems }

@@ -20,18 +20,19 @@ export async function generateList(root: string, family: Family): Promise<Genera
   for (const file of files) {
     const path = join(family.folder, file)
     const found = exportsOf(readFileSync(join(root, path), 'utf8'), path)
-    const names = found.constants.filter((name) => family.only?.test(name) ?? true)
-    const ok = family.exports === 'default' ? found.hasDefault : names.length > 0
-    if (!ok) {
-      const wanted = family.exports === 'default' ? 'default export' : 'exported constant'
+    const names = found.constants.filter((name) => family.named?.test(name))
+    if (family.named ? names.length === 0 : !found.hasDefault) {
+      if (family.mixed) continue
+      const wanted = family.named ? 'exported constant' : 'default export'
       throw new Error(
         `${path}: no ${wanted}, which each file of the ${family.what} has; if it is a helper, name it under 'except' in scripts/families.ts`,
       )
     }
-    const local = family.exports === 'default' ? [defaultName(file)] : names
-    imports.push(`import ${family.exports === 'default' ? local[0] : `{ ${local.join(', ')} }`} from './${file}'`)
+    const local = family.named ? names : [defaultName(file)]
+    imports.push(`import ${family.named ? `{ ${local.join(', ')} }` : local[0]} from './${file}'`)
     members.push(...local)
   }
+  if (members.length === 0) return undefined
   const type = family.type
   if (type) imports.push(`import type { ${type.name} } from '${type.from}'`)
   const text = `/** The ${family.what}. Generated from the files of this folder by \`npm run gen\`; do not edit. */
@@ -40,7 +41,7 @@ ${imports.join('\n')}
 export const ${family.list}${type ? `: readonly ${type.name}[]` : ''} = [${members.join(', ')}]
 `
   const path = join(family.folder, 'list.gen.ts')
-  const options = await prettier.resolveConfig(join(root, path))
+  const options = await prettier.resolveConfig(import.meta.filename)
   return { path, source: await prettier.format(text, { ...options, parser: 'typescript' }) }
 }
 
@@ -48,7 +49,7 @@ export const ${family.list}${type ? `: readonly ${type.name}[]` : ''} = [${membe
 export function familyFiles(root: string, family: Family): string[] {
   const folder = join(root, family.folder)
   if (!existsSync(folder)) return []
-  return globSync(family.files, { cwd: folder })
+  return globSync(family.files ?? '*.ts', { cwd: folder })
     .map((file) => file.replaceAll('\\', '/'))
     .filter((file) => !/(^|\/)index\.ts$|\.(test|bench|gen|d)\.ts$/.test(file) && !family.except?.includes(file))
     .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
@@ -62,6 +63,9 @@ export function exportsOf(source: string, path = 'file.ts'): { constants: string
     const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : []
     const has = (kind: ts.SyntaxKind) => modifiers.some((modifier) => modifier.kind === kind)
     if (ts.isExportAssignment(statement) || has(ts.SyntaxKind.DefaultKeyword)) hasDefault = true
+    if (ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause)) {
+      hasDefault ||= statement.exportClause.elements.some(({ name }) => name.text === 'default')
+    }
     if (!ts.isVariableStatement(statement) || !has(ts.SyntaxKind.ExportKeyword)) continue
     for (const { name, initializer } of statement.declarationList.declarations) {
       const isFunction = initializer && (ts.isArrowFunction(initializer) || ts.isFunctionExpression(initializer))
