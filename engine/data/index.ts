@@ -3,3 +3,17 @@ export { inspectDataSet, openDataSet } from './openDataSet.ts'
 export { makeSplits, type SplitOptions } from './splits.ts'
 export { defineReader, type Reader, type Source } from './reader.ts'
 export { readers } from './readers/list.gen.ts'
+export {
+  applyPreprocess,
+  channelCount,
+  defaultPreprocess,
+  fitImages,
+  inputShape,
+  normalisePixels,
+  parsePreprocess,
+  preprocessSchema,
+  type Preprocess,
+} from './preprocess.ts'
+export { defineAugment, withOptions, type AugmentDefinition } from './augment.ts'
+export { augmentations } from './augment/list.gen.ts'
+export { makeBatcher, sequential, type BatcherOptions, type SamplesOptions } from './batcher.ts'

@@ -102,7 +102,7 @@ export interface BatchView {
 export interface Batch extends BatchView {
   /** [samples, ...] as the model wants it. */
   shape: number[]
-  /** Class of each sample, -1 never occurs; absent without labels. */
+  /** Class of each sample; absent without labels. */
   label?: Int32Array
   /** Index of each sample in the data set. */
   index: Int32Array
