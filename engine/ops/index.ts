@@ -1,7 +1,7 @@
 import { Builder } from './builder.ts'
 import { WORKING_OPSET } from './opset.ts'
 import { RuleBook } from './rule.ts'
-import { rules } from './rules/list.gen.ts'
+import { ops } from './list.gen.ts'
 
 export * from './attrs.ts'
 export * from './rule.ts'
@@ -12,7 +12,7 @@ export * from './inline.ts'
 export * from './replay.ts'
 
 /** Every operator rule. */
-export const ruleBook = new RuleBook(rules)
+export const ruleBook = new RuleBook(ops)
 
 /** An empty graph to build in. */
 export const newBuilder = (opset: number = WORKING_OPSET): Builder => new Builder(ruleBook, opset)

@@ -1,5 +1,5 @@
 import { UnsupportedError } from '../errors.ts'
-import { showNode, subgraphs, type Graph, type TensorData } from '../ir/index.ts'
+import { showNode, subgraphs, type Graph, type Node, type TensorData } from '../ir/index.ts'
 import type { Builder } from './builder.ts'
 import type { TensorType } from './rule.ts'
 import type { Tensor } from './tensor.ts'
@@ -7,6 +7,8 @@ import type { Tensor } from './tensor.ts'
 export interface InlineOptions {
   /** A tensor for an initializer: a trainable parameter's input, say. Undefined: the initializer becomes a constant. */
   initializer?: (name: string, data: TensorData) => Tensor | undefined
+  /** What to emit for a node instead of the node itself (training-mode batch norm, dropout masks); undefined keeps it. */
+  node?: (node: Node, inputs: readonly (Tensor | undefined)[]) => readonly Tensor[] | undefined
   /** Types of values by name, from a probing run, for operators without a rule. */
   types?: ReadonlyMap<string, TensorType>
 }
@@ -28,7 +30,7 @@ export function inlineGraph(b: Builder, graph: Graph, inputs: ReadonlyMap<string
       })
     const x = node.inputs.map((name) => (name === '' ? undefined : values.get(name)))
     const types = node.outputs.map((name) => options.types?.get(name))
-    const y = b.emitNode(node, x, types)
+    const y = options.node?.(node, x) ?? b.emitNode(node, x, types)
     node.outputs.forEach((name, i) => {
       if (name && y[i]) values.set(name, y[i])
     })

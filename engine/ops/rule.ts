@@ -39,6 +39,8 @@ export interface GradContext<A> {
   /** Gradients of the outputs; zeros where an output has none. */
   readonly dy: Slots<Tensor>
   readonly a: A
+  /** Which outputs have a gradient at all (the others' `dy` are zeros). */
+  readonly given: readonly boolean[]
   /** Which inputs want a gradient; entries for others are ignored. */
   readonly need: readonly boolean[]
   opt(i: number): Tensor | undefined
@@ -59,6 +61,8 @@ export type Gradient<A> =
   | { grad(ctx: GradContext<A>): GradResult }['grad']
   /** Constant almost everywhere: gradients stop here. */
   | 'zero'
+  /** That of `expand`. */
+  | 'expand'
   /** Not differentiable; the reason is shown to the user. */
   | { readonly none: string }
 
@@ -104,6 +108,8 @@ export interface OpRule<S extends AttrSpec = AttrSpec> {
   /** Types of the outputs. */
   infer(ctx: InferContext<AttrValues<S>>): TensorType[]
   readonly grad: Gradient<AttrValues<S>>
+  /** The same outputs in simpler operators: differentiated when `grad` is 'expand', and the default lowering of private operators. */
+  expand?(ctx: { b: Builder; x: Slots<Tensor>; a: AttrValues<S>; outputs: number; opt(i: number): Tensor | undefined }): Tensor[]
   /** Values of the outputs where they can be told while building (shape arithmetic, scalars); undefined where not. */
   fold?(ctx: FoldContext<AttrValues<S>>): (TensorData | undefined)[] | undefined
   /** An equal, simpler tensor for the first output (x + 0, a reshape to the same shape); undefined where there is none. */

@@ -1,0 +1,75 @@
+import { BugError, UnsupportedError } from '../errors.ts'
+import { isFloat, sameShape, showNode } from '../ir/index.ts'
+import type { Builder, Slots, Step, Tensor } from '../ops/index.ts'
+
+/**
+ * Reverse-mode gradients of `sum_i <seed_i, y_i>` to each of `wrt`, as new tensors of the same builder: calling this on its own
+ * result gives the second order. A tensor that `ys` do not depend on gets zeros.
+ * @param seeds gradients of the outputs; a scalar output may leave its seed out (1).
+ * Errors: UnsupportedError naming the node on the way to `wrt` that has no gradient.
+ */
+export function gradients(ys: Tensor | readonly Tensor[], wrt: readonly Tensor[], seeds?: readonly (Tensor | undefined)[]): Tensor[] {
+  const outputs: readonly Tensor[] = 'b' in ys ? [ys] : ys
+  const b = outputs[0]?.b ?? wrt[0]!.b
+  const start = outputs.map((y, i) => {
+    const seed = seeds?.[i]
+    if (!seed && y.size !== 1) throw new BugError(`gradient of ${y.toString()} needs a seed: it is not a scalar`)
+    return seed ?? b.full(y.shape, 1, y.dtype)
+  })
+  return pullBack(b, outputs, start, wrt).map((d, i) => d ?? b.zeros(wrt[i]!.shape, wrt[i]!.dtype))
+}
+
+function pullBack(b: Builder, outputs: readonly Tensor[], seeds: readonly Tensor[], wrt: readonly Tensor[]): (Tensor | undefined)[] {
+  const path = b.reachable(outputs)
+  const active = new Set<Tensor>(wrt)
+  const steps = path.filter((step) => {
+    if (step.rule?.grad === 'zero' || !step.inputs.some((x) => x && active.has(x))) return false
+    for (const y of step.outputs) if (isFloat(y.dtype)) active.add(y)
+    return true
+  })
+  const grads = new Map<Tensor, Tensor>()
+  const accumulate = (x: Tensor, d: Tensor) => {
+    const fitted = d.sumTo(x.shape)
+    if (fitted.dtype !== x.dtype || !sameShape(fitted.shape, x.shape)) throw new BugError(`gradient ${fitted.toString()} of ${x.toString()} has another type`)
+    const sum = grads.get(x)
+    grads.set(x, sum ? sum.add(fitted) : fitted)
+  }
+  outputs.forEach((y, i) => {
+    if (active.has(y)) accumulate(y, seeds[i]!)
+  })
+  for (const step of steps.reverse()) {
+    const given = step.outputs.map((y) => grads.has(y))
+    if (!given.includes(true)) continue
+    const need = step.inputs.map((x) => x !== undefined && active.has(x) && isFloat(x.dtype))
+    const local = through(b, step, grads, given, need)
+    step.inputs.forEach((x, i) => {
+      const d = local[i]
+      if (x && need[i] && d) accumulate(x, d)
+    })
+  }
+  return wrt.map((x) => grads.get(x))
+}
+
+/** Gradients of one step's inputs. */
+function through(b: Builder, step: Step, grads: ReadonlyMap<Tensor, Tensor>, given: boolean[], need: boolean[]): readonly (Tensor | null | undefined)[] {
+  const { rule, node } = step
+  const grad = rule?.grad
+  if (!rule || typeof grad === 'object' || grad === undefined)
+    throw new UnsupportedError(`no gradient for ${node.op}: ${typeof grad === 'object' ? grad.none : 'the operator has no rule'}`, {
+      where: `node ${showNode(node)}`,
+      hint: 'freeze what lies before it, or add a gradient to its rule in engine/ops/rules',
+    })
+  if (grad === 'zero') return []
+  const x = step.inputs as unknown as Slots<Tensor>
+  const opt = (i: number) => step.inputs[i]
+  if (grad === 'expand') {
+    const wanted = step.inputs.filter((t, i): t is Tensor => t !== undefined && need[i]!)
+    const expanded = rule.expand!({ b, x, a: step.a, outputs: step.outputs.length, opt })
+    const used = expanded.filter((_, i) => given[i])
+    const seeds = step.outputs.filter((_, i) => given[i]).map((y) => grads.get(y)!)
+    const pulled = pullBack(b, used, seeds, wanted)
+    return step.inputs.map((t, i) => (t && need[i] ? pulled[wanted.indexOf(t)] : null))
+  }
+  const dy = step.outputs.map((y, i) => (given[i] ? grads.get(y)! : isFloat(y.dtype) ? b.zeros(y.shape, y.dtype) : y))
+  return grad({ b, x, y: step.outputs as unknown as Slots<Tensor>, dy: dy as unknown as Slots<Tensor>, a: step.a, given, need, opt })
+}

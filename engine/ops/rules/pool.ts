@@ -1,0 +1,149 @@
+import { int } from '../attrs.ts'
+import { defineOp, PRIVATE, type InferContext, type Tie } from '../rule.ts'
+import { geometry, spatialAttrs, type Geometry, type SpatialAttrs } from '../support/spatial.ts'
+import type { Tensor } from '../tensor.ts'
+
+const product = (list: readonly number[]) => list.reduce((n, d) => n * d, 1)
+const sameChannels = (): Tie[] => [{ a: ['x0', 1], b: ['y0', 1] }]
+const maxAttrs = { ...spatialAttrs, ceil_mode: int(0), storage_order: int(0) }
+
+const window = (x: { shape: readonly number[] }, a: SpatialAttrs & { ceil_mode: number }): Geometry =>
+  geometry(x.shape.slice(2), a.kernel_shape ?? [], a, a.ceil_mode !== 0)
+
+function pooled({ x: [x], a, fail }: InferContext<SpatialAttrs & { ceil_mode: number }>): number[] {
+  if (x.shape.length < 3) fail(`input of rank ${x.shape.length}, expected at least 3`)
+  if (a.kernel_shape?.length !== x.shape.length - 2) fail(`kernel_shape has ${a.kernel_shape?.length ?? 0} entries for ${x.shape.length - 2} spatial axes`)
+  return [...x.shape.slice(0, 2), ...window(x, a).out]
+}
+
+/** Largest value of each window. Second output: flat index of it in x. Spec: onnx MaxPool-12. */
+export const MaxPool = defineOp({
+  type: 'MaxPool',
+  since: 12,
+  attrs: maxAttrs,
+  infer(ctx) {
+    const shape = pooled(ctx)
+    return [{ dtype: ctx.x[0].dtype, shape }, { dtype: 'int64' as const, shape }].slice(0, ctx.outputs) as { dtype: 'int64'; shape: number[] }[]
+  },
+  grad: ({ x: [x], dy: [dy], a }) => [x.emit('MaxPoolGrad', [dy], { ...a }, { domain: PRIVATE })],
+  cost: ({ y: [y], a }) => product(y.shape) * product(a.kernel_shape ?? []),
+  channels: sameChannels,
+  quant: { inputs: [0] },
+  examples: [
+    { x: [{ shape: [2, 2, 6, 6], distinct: true }], a: { kernel_shape: [2, 2], strides: [2, 2] } },
+    { x: [{ shape: [1, 3, 7, 6], distinct: true }], a: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
+    { x: [{ shape: [1, 2, 7, 7], distinct: true }], a: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 } },
+    { x: [{ shape: [1, 2, 9], distinct: true }], a: { kernel_shape: [2], dilations: [3] } },
+  ],
+})
+
+/** Sends dy to the largest element of each window of x; linear in dy. Inputs x, dy; output like x. */
+export const MaxPoolGrad = defineOp({
+  type: 'MaxPoolGrad',
+  domain: PRIVATE,
+  since: 1,
+  attrs: maxAttrs,
+  infer: ({ x: [x] }) => [{ dtype: x.dtype, shape: x.shape }],
+  grad: ({ x: [x], dy: [v], a }) => [null, x.emit('MaxPoolSelect', [v], { ...a }, { domain: PRIVATE })],
+  cost: ({ x: [, dy] }) => product(dy.shape),
+  examples: [],
+})
+
+/** Reads v where each window of x is largest; the adjoint of MaxPoolGrad. Inputs x, v (like x); output like the pooled x. */
+export const MaxPoolSelect = defineOp({
+  type: 'MaxPoolSelect',
+  domain: PRIVATE,
+  since: 1,
+  attrs: maxAttrs,
+  infer: (ctx) => [{ dtype: ctx.x[0].dtype, shape: pooled(ctx) }],
+  grad: ({ x: [x], dy: [dy], a }) => [null, x.emit('MaxPoolGrad', [dy], { ...a }, { domain: PRIVATE })],
+  cost: ({ y: [y] }) => product(y.shape),
+  examples: [],
+})
+
+/** How many elements each window averages over: those inside the image, or also those in the explicit padding. */
+export function windowCounts(size: readonly number[], g: Geometry, includePad: boolean): Float64Array {
+  const along = g.out.map((n, i) =>
+    Array.from({ length: n }, (_, o) => {
+      let count = 0
+      for (let k = 0; k < g.kernel[i]!; k++) {
+        const at = o * g.strides[i]! - g.begin[i]! + k * g.dilations[i]!
+        if (includePad ? at < size[i]! + g.end[i]! : at >= 0 && at < size[i]!) count++
+      }
+      return count
+    }),
+  )
+  return Float64Array.from(along.reduce<number[]>((list, counts) => list.flatMap((n) => counts.map((c) => n * c)), [1]))
+}
+
+/** End padding that makes every window fit, ceil_mode included. May be negative where the last columns are never read. */
+const fit = (size: readonly number[], g: Geometry): number[] =>
+  g.out.map((o, i) => (o - 1) * g.strides[i]! + (g.kernel[i]! - 1) * g.dilations[i]! + 1 - size[i]! - g.begin[i]!)
+
+/** Mean of each window. Spec: onnx AveragePool-19 (and 7, 10, 11, whose attributes are a subset). */
+export const AveragePool = defineOp({
+  type: 'AveragePool',
+  since: 7,
+  attrs: { ...spatialAttrs, ceil_mode: int(0), count_include_pad: int(0) },
+  infer: (ctx) => [{ dtype: ctx.x[0].dtype, shape: pooled(ctx) }],
+  // Each output spreads dy / count over its window: the adjoint of a convolution with ones, channel by channel.
+  grad({ b, x: [x], dy: [dy], a }) {
+    const size = x.shape.slice(2)
+    const g = window(x, a)
+    const counts = b.array(x.dtype, [1, 1, ...g.out], Array.from(windowCounts(size, g, a.count_include_pad !== 0)))
+    const end = fit(size, g)
+    const extra = end.map((e) => Math.max(0, e))
+    const padded = size.map((s, i) => s + extra[i]!)
+    const flat = dy.div(counts).reshape([x.shape[0]! * x.shape[1]!, 1, ...g.out])
+    const dx = flat.emit(
+      'ConvGradInput',
+      [b.full([1, 1, ...g.kernel], 1, x.dtype)],
+      { kernel_shape: g.kernel, strides: g.strides, dilations: g.dilations, pads: [...g.begin, ...size.map(() => 0)], group: 1, input_shape: padded },
+      { domain: PRIVATE },
+    )
+    return [crop(dx, size).reshape(x.shape)]
+  },
+  cost: ({ y: [y], a }) => product(y.shape) * product(a.kernel_shape ?? []),
+  channels: sameChannels,
+  quant: { inputs: [0] },
+  examples: [
+    { x: [[2, 2, 6, 6]], a: { kernel_shape: [2, 2], strides: [2, 2] } },
+    { x: [[1, 3, 7, 6]], a: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
+    { x: [[1, 3, 7, 6]], a: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], count_include_pad: 1 } },
+    { x: [[1, 2, 7]], a: { kernel_shape: [2], strides: [2], ceil_mode: 1 } },
+  ],
+})
+
+/** The first `size` positions of each spatial axis. */
+function crop(x: Tensor, size: readonly number[]): Tensor {
+  const axes = size.flatMap((s, i) => (x.shape[i + 2] !== s ? [i + 2] : []))
+  return axes.length ? x.slice(axes.map(() => 0), axes.map((i) => size[i - 2]!), axes) : x
+}
+
+const spatialAxes = (shape: readonly number[]) => shape.slice(2).map((_, i) => i + 2)
+
+/** Mean over all positions. Spec: onnx GlobalAveragePool-1. */
+export const GlobalAveragePool = defineOp({
+  type: 'GlobalAveragePool',
+  since: 1,
+  attrs: {},
+  infer: ({ x: [x] }) => [{ dtype: x.dtype, shape: x.shape.map((d, i) => (i < 2 ? d : 1)) }],
+  grad: ({ x: [x], dy: [dy] }) => [dy.div(product(x.shape.slice(2))).expand(x.shape)],
+  cost: ({ x: [x] }) => product(x.shape),
+  channels: sameChannels,
+  quant: { inputs: [0] },
+  examples: [{ x: [[2, 3, 4, 5]] }, { x: [[1, 2, 6]] }],
+})
+
+/** Largest value over all positions; ties share the gradient. Spec: onnx GlobalMaxPool-1. */
+export const GlobalMaxPool = defineOp({
+  type: 'GlobalMaxPool',
+  since: 1,
+  attrs: {},
+  infer: ({ x: [x] }) => [{ dtype: x.dtype, shape: x.shape.map((d, i) => (i < 2 ? d : 1)) }],
+  grad: 'expand',
+  expand: ({ x: [x] }) => [x.max(spatialAxes(x.shape), true)],
+  cost: ({ x: [x] }) => product(x.shape),
+  channels: sameChannels,
+  examples: [{ x: [{ shape: [2, 3, 4, 5], distinct: true }] }],
+})

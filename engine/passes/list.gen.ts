@@ -1,0 +1,24 @@
+/** The lowerings. Generated from the files of this folder by `npm run gen`; do not edit. */
+import { convAsMatMul, convGradWeightAsMatMul, convGradInputAsConvTranspose, convGradInputByTaps } from './lower/conv.ts'
+import { batchNormKernel, stopGradient } from './lower/norm.ts'
+import {
+  maxPoolGradDisjoint,
+  maxPoolGradScatter,
+  maxPoolSelectGather,
+  averagePoolAsConv,
+  globalAveragePoolAsMean,
+} from './lower/pool.ts'
+
+export const lowerings = [
+  convAsMatMul,
+  convGradWeightAsMatMul,
+  convGradInputAsConvTranspose,
+  convGradInputByTaps,
+  batchNormKernel,
+  stopGradient,
+  maxPoolGradDisjoint,
+  maxPoolGradScatter,
+  maxPoolSelectGather,
+  averagePoolAsConv,
+  globalAveragePoolAsMean,
+]
