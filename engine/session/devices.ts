@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs'
+import { arch, cpus, platform, totalmem } from 'node:os'
+import { listSupportedBackends } from 'onnxruntime-node'
+import { makeGraph, makeModel, makeNode, tensorType } from '../ir/index.ts'
+import { physicalCores } from './options.ts'
+import { createSession } from './session.ts'
+import { Value } from './value.ts'
+
+export interface Devices {
+  cpu: {
+    model: string
+    architecture: string
+    /** Physical cores that this process may use: the default number of threads. */
+    cores: number
+    /** Hardware threads of the machine. */
+    hardwareThreads: number
+    /** Instruction sets that matter to the kernels; empty where the system does not tell. */
+    instructionSets: string[]
+    /** Channels in a block of ONNX Runtime's blocked convolutions; 1 means that they are not usable here. */
+    blockSize: number
+    memoryBytes: number
+  }
+  /** Providers in this build of ONNX Runtime; `bundled` ones need no further library. */
+  providers: { name: string; bundled: boolean }[]
+  platform: string
+  /** Optional native addon: none is part of this version, everything works without it. */
+  nativeAddon: boolean
+}
+
+/** Flags of /proc/cpuinfo (x86 `flags`, Arm `Features`) that ONNX Runtime's kernels look at. */
+const INSTRUCTION_SETS: Record<string, string> = {
+  sse4_1: 'SSE4.1',
+  avx: 'AVX',
+  avx2: 'AVX2',
+  fma: 'FMA',
+  f16c: 'F16C',
+  avx_vnni: 'AVX-VNNI',
+  avx512f: 'AVX-512F',
+  avx512bw: 'AVX-512BW',
+  avx512_vnni: 'AVX-512-VNNI',
+  avx512_bf16: 'AVX-512-BF16',
+  amx_int8: 'AMX-INT8',
+  amx_bf16: 'AMX-BF16',
+  asimd: 'NEON',
+  asimdhp: 'NEON-FP16',
+  asimddp: 'DotProd',
+  i8mm: 'I8MM',
+  bf16: 'BF16',
+  sve: 'SVE',
+  sme: 'SME',
+}
+
+/** What this machine offers. Runs one tiny graph (about 1 ms). */
+export async function probeDevices(): Promise<Devices> {
+  const all = cpus()
+  return {
+    cpu: {
+      model: all[0]?.model.trim() || 'unknown',
+      architecture: arch(),
+      cores: physicalCores(),
+      hardwareThreads: all.length,
+      instructionSets: instructionSets(),
+      blockSize: await blockSize(),
+      memoryBytes: totalmem(),
+    },
+    providers: listSupportedBackends().map((b) => ({ name: b.name, bundled: b.bundled })),
+    platform: platform(),
+    nativeAddon: false,
+  }
+}
+
+function instructionSets(): string[] {
+  let flags: Set<string>
+  try {
+    flags = new Set(/^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '))
+  } catch {
+    return []
+  }
+  return Object.entries(INSTRUCTION_SETS).flatMap(([flag, name]) => (flags.has(flag) ? [name] : []))
+}
+
+let probed: Promise<number> | undefined
+
+/**
+ * Channels in a block of ONNX Runtime's NCHWc layout on this CPU: 16, 8, or 1 where it has no such kernels.
+ * A graph blocked for another size is accepted and silently wrong, so the size is measured: 0..63 goes through one
+ * ReorderInput, and the first block shows how many channels lie side by side.
+ */
+export function blockSize(): Promise<number> {
+  return (probed ??= probeBlockSize())
+}
+
+async function probeBlockSize(): Promise<number> {
+  const graph = makeGraph('block-size')
+  const type = tensorType('float32', [1, 16, 2, 2])
+  graph.inputs = [{ name: 'x', type }]
+  graph.outputs = [{ name: 'y', type }]
+  graph.nodes = [makeNode('ReorderInput', ['x'], ['y'], {}, { domain: 'com.microsoft.nchwc' })]
+  const opsets = new Map([
+    ['', 17],
+    ['com.microsoft.nchwc', 1],
+  ])
+  try {
+    const session = await createSession(makeModel(graph, 17, { opsets }), { threads: 1 })
+    const x = Float32Array.from({ length: 64 }, (_, i) => i)
+    const y = (await session.run({ x: Value.of('float32', [1, 16, 2, 2], x) })).y!.data
+    await session.release()
+    let block = 1
+    while (block < 16 && y[block] === block * 4) block++
+    return block
+  } catch {
+    return 1
+  }
+}

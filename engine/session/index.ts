@@ -1,0 +1,6 @@
+export { Value } from './value.ts'
+export { createSession, Session, type Feeds, type Port } from './session.ts'
+export { physicalCores, PROVIDERS, type Provider, type SessionOptions } from './options.ts'
+export { blockSize, probeDevices, type Devices } from './devices.ts'
+export { parseProfile, type NodeTime } from './profile.ts'
+export { explain } from './explain.ts'

@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { env, InferenceSession, listSupportedBackends } from 'onnxruntime-node'
+import { BugError, OptionError, RuntimeError } from '../errors.ts'
+import { showShape, type DataType, type Model, type Shape } from '../ir/index.ts'
+import { encodeModel, writeModel } from '../onnx/index.ts'
+import { explain } from './explain.ts'
+import { runtimeOptions, type SessionOptions } from './options.ts'
+import { readProfile, type NodeTime } from './profile.ts'
+import { Value } from './value.ts'
+
+/** The environment logs apart from the sessions; warnings about the machine's devices are of no use here. */
+env.logLevel = 'fatal'
+
+/** A tensor at a session's boundary. `dtype` is undefined for sequences, maps and optionals. */
+export interface Port {
+  readonly name: string
+  readonly dtype: DataType | undefined
+  readonly shape: Shape | undefined
+}
+
+export type Feeds = Readonly<Record<string, Value>>
+
+/** A model ready to run. `run` blocks its thread while the graph runs. */
+export class Session {
+  readonly name: string
+  readonly inputs: readonly Port[]
+  readonly outputs: readonly Port[]
+  readonly #clean: (() => void) | undefined
+  readonly #profileFolder: string | undefined
+  #ort: InferenceSession | undefined
+
+  /** @internal Use `createSession`. */
+  constructor(ort: InferenceSession, name: string, folders: { profile: string | undefined; clean: (() => void) | undefined }) {
+    this.#ort = ort
+    this.name = name
+    this.inputs = ort.inputMetadata.map(port)
+    this.outputs = ort.outputMetadata.map(port)
+    this.#profileFolder = folders.profile
+    this.#clean = folders.clean
+  }
+
+  /**
+   * Runs the graph. `feeds` holds every input (others are ignored), `fetches` names the wanted outputs (default: all).
+   * Fresh outputs: nothing that was returned before is overwritten.
+   * Errors: RuntimeError naming the input that is missing or does not fit, or the node that failed.
+   */
+  async run(feeds: Feeds, fetches?: readonly string[]): Promise<Record<string, Value>> {
+    const ort = this.#ort
+    if (!ort) throw new BugError(`session '${this.name}' was released`)
+    const given: Record<string, Value['ort']> = {}
+    for (const input of this.inputs) {
+      const value = feeds[input.name]
+      if (!value)
+        throw new RuntimeError(`input '${input.name}' is missing`, {
+          where: this.name,
+          hint: `inputs are ${this.inputs.map((p) => p.name).join(', ')}`,
+        })
+      checkFeed(input, value, this.name)
+      given[input.name] = value.ort
+    }
+    for (const name of fetches ?? [])
+      if (!this.outputs.some((p) => p.name === name))
+        throw new RuntimeError(`there is no output '${name}'`, {
+          where: this.name,
+          hint: `outputs are ${this.outputs.map((p) => p.name).join(', ')}`,
+        })
+    try {
+      const results = fetches ? await ort.run(given, [...fetches]) : await ort.run(given)
+      const out: Record<string, Value> = {}
+      for (const [name, tensor] of Object.entries(results)) out[name] = new Value(tensor)
+      return out
+    } catch (error) {
+      throw explain(error, this.name)
+    }
+  }
+
+  /** Ends profiling and gives the times of all nodes over all runs so far. Needs the option `profile`; works once. */
+  profile(): NodeTime[] {
+    if (!this.#profileFolder || !this.#ort) throw new BugError('the session was not made with the option profile')
+    this.#ort.endProfiling()
+    return readProfile(this.#profileFolder)
+  }
+
+  /** Frees the native session; further runs are refused. */
+  async release(): Promise<void> {
+    const ort = this.#ort
+    this.#ort = undefined
+    await ort?.release()
+    if (this.#profileFolder) rmSync(this.#profileFolder, { recursive: true, force: true })
+    this.#clean?.()
+  }
+}
+
+/**
+ * Loads a model: a path (external data beside it), the bytes of a file, or a graph of the IR.
+ * Errors: ModelError or UnsupportedError where ONNX Runtime refuses the model, with its reason in one line.
+ */
+export async function createSession(model: string | Uint8Array | Model, options: SessionOptions = {}): Promise<Session> {
+  const name = options.name ?? (typeof model === 'string' ? model : 'model')
+  const provider = options.provider ?? 'cpu'
+  if (!listSupportedBackends().some((b) => b.name === provider))
+    throw new OptionError(`provider '${provider}' is not part of this build of ONNX Runtime`, {
+      where: 'provider',
+      hint: 'see `stillroom devices`',
+    })
+  if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1))
+    throw new OptionError(`threads must be a whole number of at least 1, found ${options.threads}`, { where: 'threads' })
+  const profile = options.profile ? mkdtempSync(join(tmpdir(), 'stillroom-profile-')) : undefined
+  const outputs = options.onDevice && isModel(model) ? model.graph.outputs.map((v) => v.name) : (options.onDevice ?? [])
+  const source = isModel(model) ? await load(model) : { model, clean: undefined }
+  try {
+    const given = runtimeOptions(options, outputs, profile && join(profile, 'run'))
+    const ort =
+      typeof source.model === 'string'
+        ? await InferenceSession.create(source.model, given)
+        : await InferenceSession.create(source.model, given)
+    return new Session(ort, name, { profile, clean: source.clean })
+  } catch (error) {
+    source.clean?.()
+    if (profile) rmSync(profile, { recursive: true, force: true })
+    throw explain(error, name)
+  }
+}
+
+const isModel = (model: string | Uint8Array | Model): model is Model => typeof model === 'object' && 'graph' in model
+
+/** Bytes of a model; one beyond 2 GiB goes through a temporary folder, because no single message can hold it. */
+async function load(model: Model): Promise<{ model: string | Uint8Array; clean: (() => void) | undefined }> {
+  let weights = 0
+  for (const tensor of model.graph.initializers.values()) if (tensor.dtype !== 'string') weights += tensor.bytes.length
+  if (weights < 1.9e9) return { model: encodeModel(model), clean: undefined }
+  const folder = mkdtempSync(join(tmpdir(), 'stillroom-model-'))
+  const path = join(folder, 'model.onnx')
+  await writeModel(model, path, { external: true })
+  return { model: path, clean: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+function port(m: InferenceSession.ValueMetadata): Port {
+  if (!m.isTensor) return { name: m.name, dtype: undefined, shape: undefined }
+  return { name: m.name, dtype: m.type as DataType, shape: m.shape }
+}
+
+/** Says what does not fit in our words; named dimensions take any size. */
+function checkFeed(input: Port, value: Value, name: string): void {
+  if (!input.dtype || !input.shape) return
+  const fits = input.shape.length === value.dims.length && input.shape.every((d, i) => typeof d !== 'number' || d === value.dims[i])
+  if (input.dtype === value.dtype && (fits || input.shape.length === 0)) return
+  throw new RuntimeError(
+    `input '${input.name}' is ${value.dtype}${showShape(value.dims)}, expected ${input.dtype}${showShape(input.shape)}`,
+    { where: name },
+  )
+}
