@@ -30,9 +30,7 @@ export const DATA_TYPES = {
 
 export type DataType = keyof typeof DATA_TYPES
 
-const byCode = new Map<number, DataType>(
-  (Object.keys(DATA_TYPES) as DataType[]).map((name) => [DATA_TYPES[name].code, name]),
-)
+const byCode = new Map<number, DataType>((Object.keys(DATA_TYPES) as DataType[]).map((name) => [DATA_TYPES[name].code, name]))
 
 /** Name of a `TensorProto.DataType` number, or undefined for numbers that the standard does not define. */
 export const dataTypeOf = (code: number): DataType | undefined => byCode.get(code)

@@ -14,7 +14,10 @@ export type TypedArray =
   | BigInt64Array
   | BigUint64Array
 
-type TypedArrayConstructor = { new (buffer: ArrayBufferLike, offset: number, length: number): TypedArray; BYTES_PER_ELEMENT: number }
+type TypedArrayConstructor = {
+  new (buffer: ArrayBufferLike, offset: number, length: number): TypedArray
+  BYTES_PER_ELEMENT: number
+}
 
 const ARRAYS: Partial<Record<DataType, TypedArrayConstructor>> = {
   float32: Float32Array,
@@ -43,6 +46,7 @@ export class TensorData {
   /** What the file said, kept by the reader so that an untouched tensor is written back unchanged. Opaque to everyone else. */
   readonly origin: unknown
   readonly #load: () => Uint8Array
+  readonly #check: (() => string | undefined) | undefined
   #bytes: Uint8Array | undefined
   /** Elements of a string tensor (raw bytes each: ONNX does not promise UTF-8). */
   readonly strings: readonly Uint8Array[] | undefined
@@ -51,13 +55,14 @@ export class TensorData {
     dtype: DataType,
     dims: readonly number[],
     load: () => Uint8Array,
-    options: { origin?: unknown; strings?: readonly Uint8Array[] } = {},
+    options: { origin?: unknown; strings?: readonly Uint8Array[]; check?: () => string | undefined } = {},
   ) {
     this.dtype = dtype
     this.dims = dims
     this.#load = load
     this.origin = options.origin
     this.strings = options.strings
+    this.#check = options.check
   }
 
   /** A tensor over values held in memory; the array is not copied. */
@@ -91,6 +96,11 @@ export class TensorData {
 
   get size(): number {
     return sizeOf(this.dims)
+  }
+
+  /** What is wrong with the stored data, found without loading it (a missing file, too few bytes); undefined when sound. */
+  problem(): string | undefined {
+    return this.#check?.()
   }
 
   /** Packed little-endian bytes. Errors: ModelError when the file holds fewer or more than the shape needs. */
