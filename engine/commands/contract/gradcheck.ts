@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { command } from './command.ts'
+import { workEvents } from './events.ts'
+import { commonOptions, pathField } from './options.ts'
+
+export const gradcheck = command({
+  help: 'Compare our gradients with central differences on random inputs',
+  runsIn: 'engine',
+  positional: ['model'],
+  input: z.strictObject({
+    model: pathField('Model file (.onnx)'),
+    wrt: z.enum(['parameters', 'inputs', 'all']).default('all').describe('Which tensors are differentiated'),
+    order: z.number().int().min(1).max(2).default(1).describe('Order of the gradient'),
+    ...commonOptions,
+  }),
+  output: z.looseObject({
+    passed: z.boolean(),
+    order: z.number().int(),
+    maxRelativeError: z.number(),
+    tensors: z.array(
+      z.looseObject({
+        name: z.string(),
+        relativeError: z.number(),
+        checked: z.number().int(),
+        /** Entries whose stencil crosses a kink. */
+        skipped: z.number().int().optional(),
+      }),
+    ),
+  }),
+  events: workEvents,
+})

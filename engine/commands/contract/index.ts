@@ -1,0 +1,92 @@
+/**
+ * The command contract: names, schemas, events and error codes, shared by the command line, the window and the browser.
+ * Imports zod and `engine/errors.ts` alone, so that any process can load it.
+ */
+import type { z } from 'zod'
+import { benchmark } from './benchmark.ts'
+import type { Command, RunsIn } from './command.ts'
+import { compress } from './compress.ts'
+import { dataInspect } from './data.ts'
+import { demo } from './demo.ts'
+import { devices } from './devices.ts'
+import { distill } from './distill.ts'
+import { evaluate } from './evaluate.ts'
+import { exportModel } from './export.ts'
+import { gradcheck } from './gradcheck.ts'
+import { inspect } from './inspect.ts'
+import { methodsCheck, methodsList, methodsShow } from './methods.ts'
+import { quantize } from './quantize.ts'
+import { runsCompare, runsDelete, runsExport, runsList, runsResume, runsShow } from './runs.ts'
+import { train } from './train.ts'
+
+/** Every command by name; a verb with subcommands is `verb.subcommand`. The order is that of the help. */
+export const commands = {
+  inspect,
+  gradcheck,
+  'data.inspect': dataInspect,
+  train,
+  distill,
+  quantize,
+  evaluate,
+  benchmark,
+  export: exportModel,
+  compress,
+  demo,
+  'methods.list': methodsList,
+  'methods.show': methodsShow,
+  'methods.check': methodsCheck,
+  'runs.list': runsList,
+  'runs.show': runsShow,
+  'runs.compare': runsCompare,
+  'runs.resume': runsResume,
+  'runs.export': runsExport,
+  'runs.delete': runsDelete,
+  devices,
+} satisfies Record<string, Command>
+
+export type Commands = typeof commands
+export type CommandName = keyof Commands
+/** Names of the commands that run in one kind of process. */
+export type CommandNameIn<R extends RunsIn> = { [K in CommandName]: Commands[K]['runsIn'] extends R ? K : never }[CommandName]
+
+/** What a caller gives (defaults may be left out). */
+export type CommandInput<K extends CommandName> = z.input<Commands[K]['input']>
+/** What a handler gets (defaults filled in). */
+export type ParsedInput<K extends CommandName> = z.output<Commands[K]['input']>
+/**
+ * A type without the index signatures of loose objects, which values typed by an interface cannot satisfy. An object that is
+ * nothing but an index signature (a record) keeps it.
+ */
+type Closed<T> = T extends readonly unknown[]
+  ? { [I in keyof T]: Closed<T[I]> }
+  : T extends object
+    ? keyof Known<T> extends never
+      ? { [K in keyof T]: Closed<T[K]> }
+      : { [K in keyof Known<T>]: Closed<Known<T>[K]> }
+    : T
+type Known<T> = { [K in keyof T as string extends K ? never : K]: T[K] }
+
+/** What a handler returns: the output's fields, and any more. */
+export type HandlerOutput<K extends CommandName> = z.input<Commands[K]['output']> | Closed<z.input<Commands[K]['output']>>
+/** What a caller gets. */
+export type CommandOutput<K extends CommandName> = z.output<Commands[K]['output']>
+export type CommandEvents<K extends CommandName> = Commands[K]['events']
+export type EventName<K extends CommandName> = keyof CommandEvents<K> & string
+export type EventPayload<K extends CommandName, E extends EventName<K>> = CommandEvents<K>[E] extends z.ZodType
+  ? z.output<CommandEvents<K>[E]>
+  : never
+
+export const commandNames = Object.keys(commands) as CommandName[]
+export const isCommandName = (name: string): name is CommandName => Object.hasOwn(commands, name)
+
+export type { Command, RunsIn } from './command.ts'
+export { pathFields, providers, optimizers, schedules } from './options.ts'
+export { runStatuses } from './runs.ts'
+export { variants } from './export.ts'
+export { schemes } from './quantize.ts'
+export { type Field, fieldsOf } from './fields.ts'
+export { fieldName, parseInput } from './issues.ts'
+export { type MethodChoice, methodChoices } from './methodChoices.ts'
+export { didYouMean, nearest } from './nearest.ts'
+export { type FullRecipe, fullRecipe, Recipe, recipeJsonSchema } from './recipe.ts'
+export { fromWire, toWire, type WireError } from './wire.ts'

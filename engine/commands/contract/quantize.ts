@@ -1,0 +1,45 @@
+import { z } from 'zod'
+import { command } from './command.ts'
+import { trainingEvents, workEvents } from './events.ts'
+import { commonOptions, dataOptions, notBoth, optimisationOptions, outOptions, pathField } from './options.ts'
+import { Metrics } from './results.ts'
+
+export const schemes = ['int8', 'int8-dynamic', 'uint8', 'int4-weights', 'int8-weights', 'fp16', 'mixed'] as const
+
+/** Fields shared with the recipe's `quantize` section. */
+export const quantizeOptions = {
+  scheme: z.enum(schemes).default('int8').describe('Number format'),
+  calibration: z.enum(['minmax', 'percentile', 'entropy', 'mse']).default('minmax').describe('How activation ranges are chosen'),
+  granularity: z.enum(['per-tensor', 'per-channel', 'block']).default('per-channel').describe('What shares one weight scale'),
+  maxDrop: z.number().nonnegative().describe('Largest loss of the task metric, as a share (0.003 = 0.3 points)').optional(),
+  calibrationSamples: z.number().int().positive().describe('Training samples used for calibration').optional(),
+  qat: z.boolean().describe('Quantization-aware training afterwards').default(false),
+}
+
+export const quantize = command({
+  help: 'Store weights and activations in fewer bits, and say what it costs',
+  runsIn: 'engine',
+  positional: ['model'],
+  input: z
+    .strictObject({
+      model: pathField('Model file (.onnx)'),
+      data: pathField('Data set for calibration and judging'),
+      ...quantizeOptions,
+      ...commonOptions,
+      ...dataOptions,
+      ...optimisationOptions,
+      ...outOptions,
+    })
+    .refine(...notBoth),
+  output: z.looseObject({
+    run: z.string().optional(),
+    model: z.string(),
+    scheme: z.string(),
+    bytes: z.number().int(),
+    /** Signal to quantization noise in dB, by layer; null where the layer's output is constant. */
+    layers: z.array(z.looseObject({ name: z.string(), precision: z.string(), sqnr: z.number().nullish() })),
+    metrics: z.looseObject({ float: Metrics, quantized: Metrics }),
+    missedGoals: z.array(z.string()).optional(),
+  }),
+  events: { ...trainingEvents, ...workEvents },
+})
