@@ -17,3 +17,17 @@ export {
 export { defineAugment, withOptions, type AugmentDefinition } from './augment.ts'
 export { augmentations } from './augment/list.gen.ts'
 export { makeBatcher, sequential, type BatcherOptions, type SamplesOptions } from './batcher.ts'
+export {
+  hintsFromMetadata,
+  pixelStatistics,
+  PROBES,
+  probePictures,
+  rankNormalisations,
+  scoreNormalisation,
+  usualNormalisations,
+  type Normalisation,
+  type NormalisationScore,
+  type Probe,
+  type RankedNormalisation,
+} from './normalisation.ts'
+export { findOutputCache, writeOutputCache, type OutputCache, type OutputCacheKey, type OutputCacheWriter } from './outputCache.ts'

@@ -6,5 +6,14 @@ import flip from './flip.ts'
 import mixup from './mixup.ts'
 import paddedCrop from './paddedCrop.ts'
 import randomResizedCrop from './randomResizedCrop.ts'
+import type { AugmentDefinition } from '../augment.ts'
 
-export const augmentations = [colourJitter, cutmix, erasing, flip, mixup, paddedCrop, randomResizedCrop]
+export const augmentations: readonly AugmentDefinition[] = [
+  colourJitter,
+  cutmix,
+  erasing,
+  flip,
+  mixup,
+  paddedCrop,
+  randomResizedCrop,
+]
