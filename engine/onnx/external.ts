@@ -74,7 +74,7 @@ function inside(folder: string, location: string, model: string): string | undef
 }
 
 /** The path with links followed as far as it exists. */
-function real(file: string): string {
+export function real(file: string): string {
   try {
     return fs.realpathSync(file)
   } catch {

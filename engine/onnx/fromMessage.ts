@@ -179,6 +179,14 @@ function attributeOf(message: Message<'AttributeProto'>, source: Source, where: 
       if (message.g) return { type, value: graphOf(message.g, source) }
       break
     case undefined:
+      // Sparse tensors and type protos (11 to 14) are carried; anything else no version of ONNX has.
+      if (!message.type || message.type < 11 || message.type > 14)
+        throw new ModelError(
+          `${where}: attribute '${message.name ?? ''}' has no type that ONNX defines (${message.type ?? 'none'})`,
+          {
+            where: source.file,
+          },
+        )
   }
   return { type: 'other', value: message }
 }

@@ -1,2 +1,2 @@
 export { readModel, readModelSync, decodeModel, type ReadOptions } from './read.ts'
-export { encodeModel } from './write.ts'
+export { encodeModel, writeModel, type WriteOptions } from './write.ts'
