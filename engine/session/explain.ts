@@ -80,7 +80,7 @@ const KNOWN: { when: RegExp; then: (match: RegExpExecArray, place: Place) => Sti
     then: (_, place) => new ModelError("external data lies outside the model's folder, which is not read", place),
   },
   {
-    when: /Protobuf parsing failed|ModelProto does not have a graph/,
+    when: /protobuf parsing failed|ModelProto does not have a graph/i,
     then: (_, place) => new ModelError('this is not an ONNX model, or it is cut short', place),
   },
   {

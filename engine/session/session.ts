@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { env, InferenceSession, listSupportedBackends } from 'onnxruntime-node'
 import { BugError, OptionError, RuntimeError } from '../errors.ts'
 import { showShape, type DataType, type Model, type Shape } from '../ir/index.ts'
-import { encodeModel, writeModel } from '../onnx/index.ts'
+import { encodeModel } from '../onnx/index.ts'
 import { explain } from './explain.ts'
 import { runtimeOptions, type SessionOptions } from './options.ts'
 import { readProfile, type NodeTime } from './profile.ts'
@@ -27,18 +27,16 @@ export class Session {
   readonly name: string
   readonly inputs: readonly Port[]
   readonly outputs: readonly Port[]
-  readonly #clean: (() => void) | undefined
   readonly #profileFolder: string | undefined
   #ort: InferenceSession | undefined
 
   /** @internal Use `createSession`. */
-  constructor(ort: InferenceSession, name: string, folders: { profile: string | undefined; clean: (() => void) | undefined }) {
+  constructor(ort: InferenceSession, name: string, profileFolder: string | undefined) {
     this.#ort = ort
     this.name = name
     this.inputs = ort.inputMetadata.map(port)
     this.outputs = ort.outputMetadata.map(port)
-    this.#profileFolder = folders.profile
-    this.#clean = folders.clean
+    this.#profileFolder = profileFolder
   }
 
   /**
@@ -89,7 +87,6 @@ export class Session {
     this.#ort = undefined
     await ort?.release()
     if (this.#profileFolder) rmSync(this.#profileFolder, { recursive: true, force: true })
-    this.#clean?.()
   }
 }
 
@@ -109,16 +106,13 @@ export async function createSession(model: string | Uint8Array | Model, options:
     throw new OptionError(`threads must be a whole number of at least 1, found ${options.threads}`, { where: 'threads' })
   const profile = options.profile ? mkdtempSync(join(tmpdir(), 'stillroom-profile-')) : undefined
   const outputs = options.onDevice && isModel(model) ? model.graph.outputs.map((v) => v.name) : (options.onDevice ?? [])
-  const source = isModel(model) ? await load(model) : { model, clean: undefined }
+  const source = isModel(model) ? encodeModel(model) : model
   try {
     const given = runtimeOptions(options, outputs, profile && join(profile, 'run'))
     const ort =
-      typeof source.model === 'string'
-        ? await InferenceSession.create(source.model, given)
-        : await InferenceSession.create(source.model, given)
-    return new Session(ort, name, { profile, clean: source.clean })
+      typeof source === 'string' ? await InferenceSession.create(source, given) : await InferenceSession.create(source, given)
+    return new Session(ort, name, profile)
   } catch (error) {
-    source.clean?.()
     if (profile) rmSync(profile, { recursive: true, force: true })
     throw explain(error, name)
   }
@@ -126,20 +120,9 @@ export async function createSession(model: string | Uint8Array | Model, options:
 
 const isModel = (model: string | Uint8Array | Model): model is Model => typeof model === 'object' && 'graph' in model
 
-/** Bytes of a model; one beyond 2 GiB goes through a temporary folder, because no single message can hold it. */
-async function load(model: Model): Promise<{ model: string | Uint8Array; clean: (() => void) | undefined }> {
-  let weights = 0
-  for (const tensor of model.graph.initializers.values()) if (tensor.dtype !== 'string') weights += tensor.bytes.length
-  if (weights < 1.9e9) return { model: encodeModel(model), clean: undefined }
-  const folder = mkdtempSync(join(tmpdir(), 'stillroom-model-'))
-  const path = join(folder, 'model.onnx')
-  await writeModel(model, path, { external: true })
-  return { model: path, clean: () => rmSync(folder, { recursive: true, force: true }) }
-}
-
 function port(m: InferenceSession.ValueMetadata): Port {
   if (!m.isTensor) return { name: m.name, dtype: undefined, shape: undefined }
-  return { name: m.name, dtype: m.type as DataType, shape: m.shape }
+  return { name: m.name, dtype: m.type, shape: m.shape }
 }
 
 /** Says what does not fit in our words; named dimensions take any size. */

@@ -19,7 +19,8 @@ export class Value {
   /** @internal Use `Value.of` and its kin. */
   constructor(ort: OrtTensor) {
     this.ort = ort
-    this.dtype = ort.type as DataType
+    if (ort.type === 'float16' && ort.location === 'cpu') keepBits(ort)
+    this.dtype = ort.type
     this.dims = ort.dims
   }
 
@@ -64,11 +65,7 @@ export class Value {
     // The runtime aborts the process when a device tensor is read, so this must be stopped here.
     if (this.ort.location !== 'cpu') throw new BugError(`a value on ${this.ort.location} cannot be read, fetch it to the CPU`)
     if (this.dtype === 'string') throw new BugError('a string value has no numbers, read .text')
-    const data = this.ort.data as unknown as TypedArray
-    // Newer Node versions give Float16Array here; the rest of the program works on bit patterns.
-    return this.dtype === 'float16' && !(data instanceof Uint16Array)
-      ? new Uint16Array((data as TypedArray).buffer, (data as TypedArray).byteOffset, (data as TypedArray).length)
-      : data
+    return this.ort.data as unknown as TypedArray
   }
 
   /** Elements of a string value. */
@@ -92,4 +89,16 @@ export class Value {
   dispose(): void {
     if (this.ort.location !== 'cpu') this.ort.dispose()
   }
+}
+
+/**
+ * Where Node has Float16Array the runtime's JavaScript half wraps float16 in it, which its native half then takes for an
+ * empty array (1.30). Bit patterns are understood by both, and by the rest of this program.
+ */
+function keepBits(ort: OrtTensor): void {
+  const data = ort.data as unknown as TypedArray
+  if (data instanceof Uint16Array) return
+  Object.assign(ort, {
+    cpuData: new Uint16Array((data as TypedArray).buffer, (data as TypedArray).byteOffset, (data as TypedArray).length),
+  })
 }
