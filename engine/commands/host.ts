@@ -21,8 +21,9 @@ const GRACE_MS = 60_000
 /**
  * The loop of an engine host: calls in, events and results out. When the caller disappears, running commands are told to
  * stop, and `exit` is called when they have, or after a minute.
+ * @returns a function that tells running commands to stop, for the host's own termination signals
  */
-export function serveHost(port: HostPort, dispatcher: Dispatcher, exit: () => void): void {
+export function serveHost(port: HostPort, dispatcher: Dispatcher, exit: () => void): () => void {
   const running = new Map<string, AbortController>()
   let alone = false
   const leave = (): void => {
@@ -51,6 +52,9 @@ export function serveHost(port: HostPort, dispatcher: Dispatcher, exit: () => vo
     }
   }
 
+  const stop = (): void => {
+    for (const controller of running.values()) controller.abort()
+  }
   port.onMessage((message) => {
     const { id, command, input, cancel } = (message ?? {}) as { id?: unknown; command?: unknown; input?: unknown; cancel?: unknown }
     if (typeof id !== 'string') return
@@ -60,7 +64,8 @@ export function serveHost(port: HostPort, dispatcher: Dispatcher, exit: () => vo
   port.onClose(() => {
     alone = true
     if (running.size === 0) return leave()
-    for (const controller of running.values()) controller.abort()
+    stop()
     setTimeout(leave, GRACE_MS).unref()
   })
+  return stop
 }

@@ -1,5 +1,6 @@
 /** The command contract with what executes it: all that a front door needs of the engine. */
 export * from './contract/index.ts'
+export { childPort } from './childPort.ts'
 export { type CallOptions, type Client, type Listeners, makeClient, type Transport } from './client.ts'
 export { type Dispatcher, makeDispatcher } from './dispatch.ts'
 export type { Handler, HandlerContext, HandlerTable, ResumedRun } from './handlers/handler.ts'

@@ -7,6 +7,9 @@ import type { FromHost, ToHost } from './host.ts'
 
 type Listener = (event: string, payload: unknown) => void
 
+/** How long an idle host may take to leave, in milliseconds. */
+const CLOSE_MS = 5000
+
 /** Events by call: shared by the transports. */
 function makeListeners() {
   const listeners = new Map<string, Listener>()
@@ -142,7 +145,10 @@ export function childProcess(entry: string | URL, options: ForkOptions = {}): Ch
       hold(true)
       const ended = new Promise((resolve) => old.once('exit', resolve))
       if (old.connected) old.disconnect()
+      // Native code may hang while it unloads; nothing is lost by ending it then.
+      const timer = setTimeout(() => old.kill('SIGKILL'), CLOSE_MS)
       await ended
+      clearTimeout(timer)
     },
   }
 }

@@ -14,6 +14,14 @@ export class StoreFromFutureError extends UnsupportedError {}
 /** Marks our files among all SQLite files: the bytes of 'Stil'. */
 export const APPLICATION_ID = 0x5374696c
 
+/** Refuse a database that another program made, before anything is written to it. */
+export function checkOwner(db: Database.Database): void {
+  // Tables and mark arrive in one commit, so looking in this order never sees tables of ours without the mark.
+  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number
+  if (tables === 0 || db.pragma('application_id', { simple: true }) === APPLICATION_ID) return
+  throw new OptionError(`${db.name} is a database of another program`, { where: 'store', hint: 'name another file with --store' })
+}
+
 /**
  * Bring a store to the newest schema: all pending steps in one transaction, so that a failure leaves it as it was.
  * `PRAGMA user_version` holds the number of the last step.
@@ -26,14 +34,6 @@ export function migrate(db: Database.Database, migrations: readonly Migration[])
   const run = db.transaction(() => {
     // Read inside the transaction: another process may have migrated a moment ago.
     const version = db.pragma('user_version', { simple: true }) as number
-    const owner = db.pragma('application_id', { simple: true }) as number
-    const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number
-    if (owner !== APPLICATION_ID && tables > 0) {
-      throw new OptionError(`${db.name} is a database of another program`, {
-        where: 'store',
-        hint: 'name another file with --store',
-      })
-    }
     if (version > newest) {
       throw new StoreFromFutureError(`${db.name} has schema ${version}; this program knows schemas up to ${newest}`, {
         where: 'store',

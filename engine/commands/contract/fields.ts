@@ -12,8 +12,8 @@ export interface Field {
   required: boolean
   default: unknown
   help: string
-  /** The value names a file or folder (or `scheme:name`). */
-  path: boolean
+  /** The value names a file or folder (or `scheme:name`); of kind `json` only when it ends so. */
+  path: 'path' | 'json' | undefined
 }
 
 type Json = { type?: string; enum?: unknown[]; items?: Json }
@@ -45,7 +45,7 @@ export function fieldsOf(input: z.ZodObject): Field[] {
       required: !fallback.success,
       default: fallback.success ? fallback.data : undefined,
       help,
-      path: pathFields.has(inner),
+      path: pathFields.get(inner)?.kind,
     }
   })
 }

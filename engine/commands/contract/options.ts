@@ -2,9 +2,9 @@ import { z } from 'zod'
 
 /**
  * Fields that name a file or folder. Front doors make them absolute before a call, so that a stored run can be resumed from
- * any working directory. A value with a scheme (`template:resnet-8`, `builtin:glyphs`) is left as it is.
+ * any working directory. Of kind `json`, only values that end so are files. A value with a scheme (`template:resnet-8`, `builtin:glyphs`) is left as it is.
  */
-export const pathFields = z.registry<{ kind: 'path' }>()
+export const pathFields = z.registry<{ kind: 'path' | 'json' }>()
 
 /** A field that names a file or folder (or `scheme:name`). */
 export const pathField = (description: string) => z.string().min(1).describe(description).register(pathFields, { kind: 'path' })
@@ -35,6 +35,7 @@ export const dataOptions = {
     .string()
     .min(1)
     .describe('Preprocessing: `auto`, a known name, or a JSON file; `auto` takes what the model says, or ranks the usual ones')
+    .register(pathFields, { kind: 'json' })
     .default('auto'),
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { OptionError, StillroomError } from '../../errors.ts'
 import { defaultStorePath } from '../location.ts'
-import { migrate } from '../migrate.ts'
+import { checkOwner, migrate } from '../migrate.ts'
 import { migrations } from '../migrations/list.gen.ts'
 import type { Store } from '../types.ts'
 import { artifactTables } from './artifacts.ts'
@@ -55,6 +55,7 @@ export function openStore(path: string = defaultStorePath()): Store {
     }
     db = new Database(file, { timeout: BUSY_MS })
     const open = db
+    checkOwner(open)
     prepare(open)
     migrate(open, migrations)
     return {

@@ -1,0 +1,4 @@
+/** Entry of the command line: runs it, whether started by itself or imported by `bin.mjs`. */
+import { main } from './commandLine.ts'
+
+process.exit(await main(process.argv.slice(2)))

@@ -1,0 +1,47 @@
+import type { CommandName, CommandOutput } from '../../engine/commands/index.ts'
+import benchmark from './benchmark.ts'
+import dataInspect from './dataInspect.ts'
+import devices from './devices.ts'
+import evaluate from './evaluate.ts'
+import exportModel from './exportModel.ts'
+import gradcheck from './gradcheck.ts'
+import inspect from './inspect.ts'
+import * as methods from './methods.ts'
+import pipeline from './pipeline.ts'
+import quantize from './quantize.ts'
+import * as runs from './runs.ts'
+import training from './training.ts'
+
+/** What a person sees of each command's result. */
+const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => string } = {
+  inspect,
+  gradcheck,
+  'data.inspect': dataInspect,
+  train: training,
+  distill: training,
+  quantize,
+  evaluate,
+  benchmark,
+  export: exportModel,
+  compress: pipeline,
+  demo: pipeline,
+  'methods.list': methods.list,
+  'methods.show': methods.show,
+  'methods.check': methods.check,
+  'runs.list': runs.list,
+  'runs.show': runs.show,
+  'runs.compare': runs.compare,
+  'runs.resume': resumed,
+  'runs.export': runs.exported,
+  'runs.delete': runs.deleted,
+  devices,
+}
+
+/** A resumed run answers as its own verb does: a pipeline has stages, a training run has steps. */
+function resumed(result: CommandOutput<'runs.resume'>): string {
+  if ('stages' in result) return pipeline(result as unknown as CommandOutput<'compress'>)
+  if ('layers' in result) return quantize(result as unknown as CommandOutput<'quantize'>)
+  return training(result as unknown as CommandOutput<'train'>)
+}
+
+export const show = (name: CommandName, result: unknown): string => (renderers[name] as (result: unknown) => string)(result)
