@@ -19,6 +19,10 @@ export function gradients(ys: Tensor | readonly Tensor[], wrt: readonly Tensor[]
   return pullBack(b, outputs, start, wrt).map((d, i) => d ?? b.zeros(wrt[i]!.shape, wrt[i]!.dtype))
 }
 
+/** As `gradients` of a scalar, but undefined for a tensor that it does not depend on. */
+export const gradientsOrNone = (y: Tensor, wrt: readonly Tensor[]): (Tensor | undefined)[] =>
+  pullBack(y.b, [y], [y.b.full(y.shape, 1, y.dtype)], wrt)
+
 function pullBack(b: Builder, outputs: readonly Tensor[], seeds: readonly Tensor[], wrt: readonly Tensor[]): (Tensor | undefined)[] {
   const path = b.reachable(outputs)
   const active = new Set<Tensor>(wrt)

@@ -10,6 +10,7 @@ export * from './tensor.ts'
 export * from './opset.ts'
 export * from './inline.ts'
 export * from './replay.ts'
+export { batchNorm } from './rules/norm.ts'
 
 /** Every operator rule. */
 export const ruleBook = new RuleBook(ops)

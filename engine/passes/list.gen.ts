@@ -8,8 +8,9 @@ import {
   averagePoolAsConv,
   globalAveragePoolAsMean,
 } from './lower/pool.ts'
+import type { Lowering } from './lowering.ts'
 
-export const lowerings = [
+export const lowerings: readonly Lowering[] = [
   convAsMatMul,
   convGradWeightAsMatMul,
   convGradInputAsConvTranspose,

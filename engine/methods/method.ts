@@ -1,0 +1,99 @@
+import type { z } from 'zod'
+import type { Builder, Tensor } from '../ops/index.ts'
+import type { Lab } from './lab.ts'
+
+/** A network inside the step graph. */
+export interface Network {
+  /** [N, classes], before any softmax. */
+  logits: Tensor
+  /** Paired feature values, in the order of the pairs; empty unless the method asks for features. */
+  features: readonly Tensor[]
+}
+
+export interface LossContext {
+  b: Builder
+  student: Network
+  /** Frozen; its values carry no gradient. */
+  teacher: Network
+  /** [N, classes] target distribution; undefined when labels are off. */
+  target: Tensor | undefined
+  /** Share of the target spread over all classes. */
+  labelSmoothing: number
+  /** A number from the method's `scalars`, fed anew every step. */
+  scalar(name: string): Tensor
+  /** A further trainable tensor (a regressor's weight). It is not exported. `fan` scales its Kaiming initialisation. */
+  param(name: string, shape: readonly number[], fan: number): Tensor
+  /** Name of the current stage; '' for methods of one stage. */
+  stage: string
+}
+
+/** One named part of the loss. The total is the sum of weight x value. */
+export interface Term {
+  value: Tensor
+  weight?: number | Tensor
+  /** Terms of one group are differentiated together when the method has its own `update`. */
+  group?: string
+}
+
+export interface Progress {
+  /** Step within the stage, and the stage's length. */
+  step: number
+  steps: number
+}
+
+export interface Stage {
+  name: string
+  /** Share of all steps; the shares of a method's stages sum to 1. */
+  share: number
+  /** Multiplies the learning rate. */
+  rate?: number
+}
+
+/** An optimizer step of the method's own, in place of the chosen optimizer's. One call for each parameter. */
+export interface UpdateRule<O> {
+  slots: readonly string[]
+  update(ctx: {
+    p: Tensor
+    /** Gradients by group; a group that the parameter does not matter to is absent. */
+    g: Readonly<Record<string, Tensor | undefined>>
+    slots: Readonly<Record<string, Tensor>>
+    lr: Tensor
+    /** Weight decay of this parameter; 0 for norms and biases. */
+    weightDecay: number
+    momentum: number
+    o: O
+  }): { p: Tensor; slots: Record<string, Tensor> }
+}
+
+/** What a check compares: the claim holds when every measured number, averaged over the seeds, reaches what is required. */
+export interface MethodCheck {
+  claim: string
+  required: Readonly<Record<string, number>>
+  /** Directions that must hold besides, e.g. of a control; NaN or below required fails. */
+  measure(lab: Lab): Promise<Record<string, number>>
+}
+
+/** One published method: one file. Everything but `loss` and `check` is optional; a method never reaches into the trainer. */
+export interface Method<O = unknown> {
+  readonly key: string
+  readonly title: string
+  readonly paper: string
+  readonly family: string
+  /** `not-reproduced`: the claim did not hold here; the numbers are in `docs/METHODS.md`. */
+  readonly status: 'ready' | 'not-reproduced'
+  readonly needs: { readonly labels: 'required' | 'optional' | 'unused'; readonly features?: boolean }
+  readonly options: z.ZodType<O>
+  loss(ctx: LossContext, o: O): Record<string, Term>
+  scalars?(at: Progress, o: O): Record<string, number>
+  stages?(o: O): Stage[]
+  /** Augmentations the method is defined with, in place of the user's; ids of `data/augment`, options after a colon. */
+  views?(o: O): readonly string[]
+  readonly update?: UpdateRule<O>
+  /** Training defaults that differ from the trainer's. */
+  readonly defaults?: Readonly<{ optimizer?: string; lr?: number; schedule?: string; weightDecay?: number; clip?: number }>
+  /** The same method with a wrong sign or a dropped term in its own formula: the check must fail with it. */
+  readonly sabotage: Partial<Pick<Method<O>, 'loss' | 'scalars' | 'stages' | 'views' | 'update'>>
+  readonly check: MethodCheck
+}
+
+export const defineMethod = <O>(method: Method<O>): Method => method as unknown as Method

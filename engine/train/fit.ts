@@ -1,0 +1,305 @@
+import { StillroomError } from '../errors.ts'
+import { makeBatcher, type Augment, type Batch, type Batcher, type Splits } from '../data/index.ts'
+import { TensorData } from '../ir/index.ts'
+import { makeMeter } from '../metrics/index.ts'
+import type { Method, Stage } from '../methods/index.ts'
+import { emaDecayAt, findOptimizer, findSchedule, parseOptions, rateAt } from '../optim/index.ts'
+import type { Target } from '../passes/index.ts'
+import { random } from '../random.ts'
+import { createSession, Value, type Provider, type Session } from '../session/index.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import { logitsOf, type Samples } from './logits.ts'
+import { rolesOf, withWeights } from './parameters.ts'
+import { compileStep, type Init, type Net, type Program, type StepSpec } from './program.ts'
+
+export interface FitOptions {
+  student: Net
+  teacher: Net | undefined
+  samples: Samples
+  splits: Splits
+  /** Sample shape as the model takes it. */
+  shape: readonly number[]
+  /** Width of the logits. */
+  classes: number
+  /** Whether the label terms may be used. */
+  labelled: boolean
+  methods: readonly { method: Method; options: unknown }[]
+  steps: number
+  batch: number
+  lr: number
+  optimizer: string
+  momentum: number
+  weightDecay: number
+  schedule: string
+  warmup: number
+  clip?: number | undefined
+  ema?: number | undefined
+  accumulate: number
+  labelSmoothing: number
+  augment: readonly Augment[]
+  /** Stop after so many evaluations without improvement. */
+  patience?: number | undefined
+  /** Steps between evaluations on the validation part; 0: never, the last weights are the result. */
+  evalEvery: number
+  checkpointEvery: number
+  seed: number
+  threads?: number | undefined
+  provider: Provider
+  target: Target
+  /** Use teacher outputs of the unaugmented samples for every view (a control of some checks; never the default). */
+  cleanTeacher?: boolean | undefined
+  resume?: Checkpoint | undefined
+  signal?: AbortSignal | undefined
+  on: {
+    stage?(name: string, index: number, of: number): void
+    step?(event: { step: number; steps: number; losses: Record<string, number>; rate: number; etaSeconds: number; lr: number; stage: string }): void
+    evaluated?(step: number, metrics: Record<string, number>): void
+    checkpoint?(checkpoint: Checkpoint): void
+    message?(level: 'info' | 'warning', text: string): void
+  }
+}
+
+export interface Fit {
+  /** Values of the student's parameters and statistics: the best on the validation part, or the last. */
+  weights: Map<string, TensorData>
+  /** Step that they come from. */
+  step: number
+  /** Steps done in all, earlier sessions included; and in this one. */
+  steps: number
+  seconds: number
+  stepsPerSecond: number
+  stopped: 'end' | 'patience'
+}
+
+const STATE = /^(?:param|stat)\//
+
+/** Runs the training loop. A stop request ends in a checkpoint and an error of code `interrupted`. Same options, same bits (one thread, CPU). */
+export async function fit(o: FitOptions): Promise<Fit> {
+  const batcher = makeBatcher({
+    dataset: o.samples.dataset,
+    indices: o.splits.train,
+    batch: o.batch,
+    seed: o.seed,
+    preprocess: o.samples.preprocess,
+    augment: o.augment,
+    classes: o.classes,
+  })
+  const teacher = await teacherFeed(o, batcher)
+  const stages = o.methods.map((m) => m.method.stages?.(m.options)).find((s) => s !== undefined) ?? [{ name: '', share: 1 }]
+  const judge = await makeJudge(o)
+  let best = o.resume?.best
+  let stale = o.resume?.stale ?? 0
+  let step = o.resume?.step ?? 0
+  let state = new Map<string, Value>([...(o.resume?.state ?? [])].map(([name, data]) => [name, Value.fromTensor(data)]))
+  const first = step
+  const started = performance.now()
+  let stopped: Fit['stopped'] = 'end'
+  const snapshot = (): Checkpoint => ({ step, state: new Map([...state].map(([n, v]) => [n, v.toTensor()])), best, stale })
+
+  for (const [index, stage] of spans(stages, o.steps).entries()) {
+    if (step >= stage.end || stopped !== 'end') continue
+    o.on.stage?.(stage.name, index + 1, stages.length)
+    const run = await compileStage(o, stage.name, batcher, teacher)
+    state = begin(run.programs, state, o.seed)
+    try {
+      while (step < stage.end) {
+        const at = step - stage.start
+        const lr = o.lr * (stage.rate ?? 1) * rateAt(run.schedule, run.scheduleOptions, at, stage.end - stage.start, Math.min(o.warmup, stage.end - stage.start))
+        const losses = await run.step(state, step, lr, { step: at, steps: stage.end - stage.start })
+        step++
+        const seconds = (performance.now() - started) / 1000
+        const rate = (step - first) / Math.max(seconds, 1e-9)
+        o.on.step?.({ step, steps: o.steps, losses, rate, etaSeconds: (o.steps - step) / rate, lr, stage: stage.name })
+        if (Object.values(losses).some((v) => !Number.isFinite(v)))
+          throw new StillroomError('goal-missed', `the loss is no longer a number at step ${step}`, { where: 'training', hint: 'use a lower --lr, a longer --warmup, or --clip 1' })
+        if (judge && (step % o.evalEvery === 0 || step === o.steps)) {
+          const verdict = await judge(studentWeights(o.student, state, o.ema !== undefined))
+          o.on.evaluated?.(step, verdict.metrics)
+          if (!best || verdict.score > best.score) {
+            best = { step, score: verdict.score, weights: studentWeights(o.student, state, o.ema !== undefined) }
+            stale = 0
+          } else if (++stale >= (o.patience ?? Infinity)) stopped = 'patience'
+        }
+        if (step % o.checkpointEvery === 0 && step < o.steps) o.on.checkpoint?.(snapshot())
+        // Messages from other processes arrive only here: a step blocks the thread.
+        await new Promise((resolve) => setImmediate(resolve))
+        if (o.signal?.aborted) {
+          o.on.checkpoint?.(snapshot())
+          throw new StillroomError('interrupted', `stopped after step ${step} of ${o.steps}`, { hint: 'stillroom runs resume continues it' })
+        }
+        if (stopped !== 'end') break
+      }
+    } finally {
+      await run.release()
+    }
+  }
+  const seconds = (performance.now() - started) / 1000
+  const weights = best?.weights ?? studentWeights(o.student, state, o.ema !== undefined)
+  return { weights: new Map(weights), step: best?.step ?? step, steps: step, seconds, stepsPerSecond: (step - first) / Math.max(seconds, 1e-9), stopped }
+}
+
+interface Span extends Stage {
+  start: number
+  end: number
+}
+
+function spans(stages: readonly Stage[], steps: number): Span[] {
+  let sum = 0
+  let start = 0
+  return stages.map((stage, i) => {
+    sum += stage.share
+    const end = i === stages.length - 1 ? steps : Math.round(sum * steps)
+    const span = { ...stage, start, end }
+    start = end
+    return span
+  })
+}
+
+/** Current parameters and statistics by the student's own names; averaged parameters where an average is kept. */
+function studentWeights(student: Net, state: ReadonlyMap<string, Value>, averages: boolean): Map<string, TensorData> {
+  const roles = rolesOf(student.model.graph)
+  const read = (key: string, name: string): [string, TensorData][] => {
+    const value = (averages ? state.get(`ema/${key}`) : undefined) ?? state.get(key)
+    if (!value) return []
+    const stored = student.model.graph.initializers.get(name)!
+    return [[name, TensorData.of('float32', value.dims, Float32Array.from(value.data as Float32Array)).as(stored.dtype)]]
+  }
+  return new Map([...roles.parameters.flatMap((n) => read(`param/${n}`, n)), ...roles.statistics.flatMap((n) => read(`stat/${n}`, n))])
+}
+
+/** Fills in what a stage needs and earlier ones did not make; what it does not use stays for later ones. */
+function begin(programs: readonly Program[], state: Map<string, Value>, seed: number): Map<string, Value> {
+  const out = new Map(state)
+  for (const { state: wanted } of programs)
+    for (const [name, { dims, init }] of wanted) if (!out.has(name)) out.set(name, initial(name, dims, init, out, seed))
+  return out
+}
+
+function initial(name: string, dims: readonly number[], init: Init, state: ReadonlyMap<string, Value>, seed: number): Value {
+  const data = new Float32Array(dims.reduce((n, d) => n * d, 1))
+  if (init === 'zeros') return Value.of('float32', dims, data)
+  if (init instanceof TensorData) data.set(init.numbers() as Float32Array)
+  else if ('sameAs' in init) data.set(state.get(init.sameAs)!.data as Float32Array)
+  else random(seed, 'extra', name).fillNormal(data, 0, Math.sqrt(2 / init.fan))
+  return Value.of('float32', dims, data)
+}
+
+type TeacherFeed = { kind: 'none' } | { kind: 'inside' } | { kind: 'fed'; classes: number; at(batch: Batch): Promise<Float32Array>; release(): Promise<void> }
+
+/** Teacher outputs once on disk order when views are fixed; otherwise the teacher joins the step graph; otherwise it is run on its own. */
+async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed> {
+  const { teacher } = o
+  if (!teacher) return { kind: 'none' }
+  const features = o.methods.some((m) => m.method.needs.features)
+  if (!features && (batcher.fixedViews || o.cleanTeacher)) {
+    const order = Int32Array.from(o.splits.train).sort()
+    const place = new Map([...order].map((index, at) => [index, at]))
+    const { rows, classes } = await logitsOf(teacher, o.samples, order, { threads: o.threads, provider: o.provider })
+    const at = (batch: Batch): Promise<Float32Array> => {
+      const out = new Float32Array(batch.index.length * classes)
+      batch.index.forEach((index, n) => out.set(rows.subarray(place.get(index)! * classes, (place.get(index)! + 1) * classes), n * classes))
+      return Promise.resolve(out)
+    }
+    return { kind: 'fed', classes, at, release: () => Promise.resolve() }
+  }
+  return { kind: 'inside' }
+}
+
+/** A judge of weights on the validation part: accuracy where there are labels, agreement with the teacher otherwise. */
+async function makeJudge(o: FitOptions): Promise<((weights: ReadonlyMap<string, TensorData>) => Promise<{ score: number; metrics: Record<string, number> }>) | undefined> {
+  const indices = o.splits.validation
+  if (o.evalEvery === 0 || indices.length === 0) return undefined
+  const settings = { threads: o.threads, provider: o.provider }
+  const labels = o.labelled ? o.samples.dataset.labels : undefined
+  const teacher = o.teacher ? await logitsOf(o.teacher, o.samples, indices, settings) : undefined
+  if (!labels && !teacher) return undefined
+  const ids = [...(labels ? ['top-1', 'nll'] : []), ...(teacher ? ['agreement', 'kl-to-teacher'] : [])]
+  return async (weights) => {
+    const net = { ...o.student, model: withWeights(o.student.model, weights) }
+    const { rows, classes } = await logitsOf(net, o.samples, indices, settings)
+    const meter = makeMeter(ids)
+    meter.add({ classes, logits: rows, ...(labels ? { label: indices.map((i) => labels[i]!) } : {}), ...(teacher ? { teacherLogits: teacher.rows } : {}) })
+    const values = meter.finish()
+    const metrics = Object.fromEntries(Object.entries(values).map(([id, v]) => [id, v.value]))
+    // The distance breaks ties between equal counts of right answers.
+    const distance = metrics['nll'] ?? metrics['kl-to-teacher'] ?? 0
+    return { score: (metrics['top-1'] ?? metrics.agreement ?? 0) - 1e-6 * Math.min(distance, 100), metrics }
+  }
+}
+
+/** The compiled programs of one stage, and how to make one optimizer step with them. */
+async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teacher: TeacherFeed) {
+  const optimizer = findOptimizer(o.optimizer)
+  const optimizerOptions = parseOptions(optimizer, {
+    weightDecay: o.weightDecay,
+    ...(o.optimizer === 'sgd' ? { momentum: o.momentum } : {}),
+  }) as Record<string, unknown>
+  const schedule = findSchedule(o.schedule)
+  const spec = (mode: StepSpec['mode']): StepSpec => ({
+    student: o.student,
+    teacher: teacher.kind === 'none' ? undefined : teacher.kind === 'fed' ? { fed: teacher.classes } : { net: o.teacher! },
+    shape: [o.batch, ...o.shape],
+    classes: o.labelled ? o.classes : undefined,
+    methods: o.methods,
+    stage,
+    optimizer,
+    optimizerOptions,
+    weightDecay: o.weightDecay,
+    momentum: o.momentum,
+    clip: o.clip,
+    ema: o.ema !== undefined,
+    labelSmoothing: o.labelSmoothing,
+    mode,
+    accumulate: o.accumulate,
+    target: o.target,
+  })
+  const modes: StepSpec['mode'][] = o.accumulate > 1 ? ['accumulate', 'update'] : ['both']
+  const settings = { threads: o.threads, provider: o.provider, deterministic: o.threads === 1, name: 'training step' }
+  const compiled: { program: Program; session: Session }[] = []
+  for (const mode of modes) {
+    const program = compileStep(spec(mode))
+    compiled.push({ program, session: await createSession(program.model, settings) })
+  }
+  const update = compiled.at(-1)!
+  const step = async (state: Map<string, Value>, at: number, lr: number, progress: { step: number; steps: number }): Promise<Record<string, number>> => {
+    const losses: Record<string, number> = {}
+    for (let k = 0; k < o.accumulate; k++) {
+      const { program, session } = k === o.accumulate - 1 ? update : compiled[0]!
+      const number = at * o.accumulate + k
+      const batch = await batcher.at(number)
+      const feeds: Record<string, Value> = { x: Value.of('float32', batch.shape, batch.x), lr: Value.from('float32', [], [lr]) }
+      if (o.labelled && batch.y) feeds.y = Value.of('float32', [o.batch, o.classes], batch.y)
+      if (teacher.kind === 'fed') feeds['teacher/logits'] = Value.of('float32', [o.batch, teacher.classes], await teacher.at(batch))
+      for (const [name, value] of Object.entries(optimizer.hostScalars?.(at, optimizerOptions) ?? {})) feeds[`optimizer/${name}`] = Value.from('float32', [], [value])
+      if (o.ema !== undefined) feeds['ema/decay'] = Value.from('float32', [], [emaDecayAt(at, o.ema)])
+      for (const { method, options } of o.methods)
+        for (const [name, value] of Object.entries(method.scalars?.(progress, options) ?? {})) feeds[`scalar/${method.key}/${name}`] = Value.from('float32', [], [value])
+      for (const mask of program.masks) feeds[mask.name] = dropped(mask, o.seed, number)
+      for (const name of program.state.keys()) feeds[name] = state.get(name)!
+      const out = await session.run(feeds)
+      for (const name of program.changes) state.set(name, out[`next/${name}`]!)
+      for (const name of program.losses) losses[name] = (losses[name] ?? 0) + Number(out[`loss/${name}`]!.data[0]) / o.accumulate
+    }
+    return losses
+  }
+  return {
+    programs: compiled.map((c) => c.program),
+    schedule,
+    scheduleOptions: parseOptions(schedule),
+    step,
+    release: async () => {
+      for (const { session } of compiled) await session.release()
+    },
+  }
+}
+
+/** Inverted dropout mask: 0 with probability `ratio`, else 1 / (1 - ratio). Drawn by (seed, layer, step), so a resumed run draws the same. */
+function dropped(mask: { name: string; shape: readonly number[]; ratio: number }, seed: number, step: number): Value {
+  const draws = random(seed, 'dropout', mask.name, step)
+  const data = new Float32Array(mask.shape.reduce((n, d) => n * d, 1))
+  draws.fillUniform(data, 0, 1)
+  const keep = 1 / (1 - mask.ratio)
+  for (let i = 0; i < data.length; i++) data[i] = data[i]! < mask.ratio ? 0 : keep
+  return Value.of('float32', mask.shape, data)
+}
+

@@ -1,0 +1,5 @@
+export * from './checkpoint.ts'
+export * from './fit.ts'
+export * from './logits.ts'
+export * from './parameters.ts'
+export * from './program.ts'

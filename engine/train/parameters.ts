@@ -1,0 +1,49 @@
+import { isFloat, type Graph, type Model, type TensorData } from '../ir/index.ts'
+
+/** What each float initializer of a trainable model is. */
+export interface Roles {
+  /** Trained by gradients, in graph order. */
+  parameters: string[]
+  /** Running statistics of batch norms: moved by the forward pass, never by gradients. */
+  statistics: string[]
+}
+
+/** Inputs that hold parameters, by operator. Other float inputs count when they are no scalars. */
+const PARAMETER_INPUTS: Readonly<Record<string, readonly number[]>> = {
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
+  Gemm: [0, 1, 2],
+  MatMul: [0, 1],
+  BatchNormalization: [1, 2],
+  InstanceNormalization: [1, 2],
+  LayerNormalization: [1, 2],
+  GroupNormalization: [1, 2],
+  PRelu: [1],
+  Gather: [0],
+}
+
+/** Operators whose constants are settings, not weights. */
+const SETTINGS = new Set(['Clip', 'Resize', 'Upsample', 'Pad', 'Pow', 'OneHot', 'QuantizeLinear', 'DequantizeLinear', 'Constant', 'Dropout'])
+
+/** Tells parameters, statistics and constants apart. Errors: none; a model without parameters gives an empty list. */
+export function rolesOf(graph: Graph): Roles {
+  const parameters = new Set<string>()
+  const statistics = new Set<string>()
+  for (const node of graph.nodes)
+    node.inputs.forEach((name, i) => {
+      const data = graph.initializers.get(name)
+      if (!data || !isFloat(data.dtype)) return
+      if (node.op === 'BatchNormalization' && i >= 3) statistics.add(name)
+      else if (PARAMETER_INPUTS[node.op]?.includes(i)) parameters.add(name)
+      else if (!PARAMETER_INPUTS[node.op] && !SETTINGS.has(node.op) && data.size > 1) parameters.add(name)
+    })
+  for (const name of statistics) parameters.delete(name)
+  return { parameters: [...parameters], statistics: [...statistics] }
+}
+
+/** The model with other values in some of its initializers; everything else is shared with the original. */
+export function withWeights(model: Model, weights: ReadonlyMap<string, TensorData>): Model {
+  const initializers = new Map(model.graph.initializers)
+  for (const [name, data] of weights) if (initializers.has(name)) initializers.set(name, data)
+  return { ...model, graph: { ...model.graph, initializers } }
+}

@@ -1,0 +1,256 @@
+import { gradientsOrNone } from '../autodiff/index.ts'
+import { ModelError, OptionError } from '../errors.ts'
+import { getFloat, getInt, isFloat, type Model, type Node, type TensorData } from '../ir/index.ts'
+import { batchNorm, inlineGraph, newBuilder, type Builder, type Tensor } from '../ops/index.ts'
+import { lower, type Target } from '../passes/index.ts'
+import type { LossContext, Method, Network, Term } from '../methods/index.ts'
+import { crossEntropy } from '../losses/index.ts'
+import { clipByGlobalNorm, decaysByDefault, ema as averaged, type Optimizer } from '../optim/index.ts'
+import { rolesOf } from './parameters.ts'
+
+/** A network to put into the step graph: a model at the working opset with a free batch dimension. */
+export interface Net {
+  model: Model
+  input: string
+  logits: string
+  /** Values tapped for feature losses. */
+  features: readonly string[]
+}
+
+export interface StepSpec {
+  student: Net
+  /** In the graph, or fed as logits (`fed`: number of classes). */
+  teacher: { net: Net } | { fed: number } | undefined
+  /** [N, ...] of one batch. */
+  shape: readonly number[]
+  /** Width of the target distribution; undefined without labels. */
+  classes: number | undefined
+  methods: readonly { method: Method; options: unknown }[]
+  stage: string
+  optimizer: Optimizer
+  optimizerOptions: Record<string, unknown>
+  weightDecay: number
+  momentum: number
+  clip: number | undefined
+  ema: boolean
+  labelSmoothing: number
+  /** `accumulate` only sums gradients; `update` adds the last ones and steps. `both` is the usual step. */
+  mode: 'both' | 'accumulate' | 'update'
+  /** Batches in one optimizer step. */
+  accumulate: number
+  target: Target
+}
+
+/** How a state tensor begins: given values, a Kaiming normal draw, zeros, or the values of another one. */
+export type Init = TensorData | { fan: number } | { sameAs: string } | 'zeros'
+
+/** A compiled training step. State goes in as `name` and comes out as `next/name`. */
+export interface Program {
+  model: Model
+  /** State inputs with their initial values: parameters, statistics, optimizer slots, averages, extra parameters. */
+  state: ReadonlyMap<string, { dims: readonly number[]; init: Init }>
+  /** State that this program changes. */
+  changes: readonly string[]
+  /** Loss terms by name, output `loss/name`; `total` among them. */
+  losses: readonly string[]
+  /** Names of the dropout masks and their keep probability. */
+  masks: readonly { name: string; shape: readonly number[]; ratio: number }[]
+}
+
+const PARAM = 'param/'
+const STAT = 'stat/'
+
+/** Compiles one training step: forward, losses, gradients, optimizer, statistics, averages. */
+export function compileStep(spec: StepSpec): Program {
+  const b = newBuilder()
+  const state = new Map<string, { dims: readonly number[]; init: Init }>()
+  const held = (name: string, dims: readonly number[], init: Init) => {
+    const known = state.has(name)
+    if (known) return b.inputs.find((t) => t.name === name)!
+    state.set(name, { dims, init })
+    return b.input(name, 'float32', dims)
+  }
+  const next = new Map<string, Tensor>()
+  const x = b.input('x', 'float32', spec.shape)
+  const target = spec.classes === undefined ? undefined : b.input('y', 'float32', [spec.shape[0]!, spec.classes])
+  const masks: { name: string; shape: readonly number[]; ratio: number }[] = []
+
+  const student = trainable(b, spec.student, x, held, masks)
+  const teacher = frozen(b, spec, x)
+  const terms = lossTerms(b, spec, { student: student.network, teacher, target, held })
+  const weighted = new Map([...terms].map(([name, t]) => [name, t.weight === undefined ? t.value : t.value.mul(t.weight)]))
+  const total = sum([...weighted.values()])
+
+  const trained = [...state.keys()].filter((n) => n.startsWith(PARAM) || n.startsWith('extra/'))
+  const tensors = trained.map((name) => b.inputs.find((t) => t.name === name)!)
+  const groups = groupsOf(terms, weighted, spec)
+  const grads = new Map([...groups].map(([group, loss]) => [group, gradientsOrNone(loss, tensors)]))
+  finish(b, spec, { trained, tensors, grads, held, next, total })
+
+  // Statistics move with every batch, but only those of layers that the loss reaches.
+  const reached = new Set(b.reachable([total]).map((s) => s.index))
+  for (const s of student.statistics) if (reached.has(s.now.step)) next.set(s.name, s.next)
+
+  const outputs: Record<string, Tensor> = {}
+  for (const [name, t] of next) outputs[`next/${name}`] = t
+  for (const [name, t] of weighted) outputs[`loss/${name}`] = t
+  outputs['loss/total'] = total
+  const lowered = lower(b, Object.values(outputs), spec.target)
+  const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(t)])), { name: 'training_step' })
+  return { model, state, changes: [...next.keys()], losses: [...weighted.keys(), 'total'], masks }
+}
+
+type Held = (name: string, dims: readonly number[], init: Init) => Tensor
+
+const sum = (list: readonly Tensor[]): Tensor => list.slice(1).reduce((s, t) => s.add(t), list[0]!)
+
+/** The student in training mode: parameters and statistics are state, batch norms use the batch, dropout is a fed mask. */
+function trainable(b: Builder, net: Net, x: Tensor, held: Held, masks: { name: string; shape: readonly number[]; ratio: number }[]) {
+  const { graph } = net.model
+  const roles = rolesOf(graph)
+  if (!roles.parameters.length) throw new ModelError('the student has no trainable parameters', { where: graph.name })
+  const parameters = new Set(roles.parameters)
+  const statistics = new Set(roles.statistics)
+  const updates: { name: string; now: Tensor; next: Tensor }[] = []
+  const values = inlineGraph(b, graph, new Map([[net.input, x]]), {
+    initializer: (name, data) => {
+      if (parameters.has(name)) return held(PARAM + name, data.dims, data.as('float32'))
+      if (statistics.has(name)) return held(STAT + name, data.dims, data.as('float32'))
+      return undefined
+    },
+    node(node: Node, inputs) {
+      if (node.op === 'BatchNormalization' && node.domain === '') {
+        const [data, scale, bias, mean, variance] = inputs as Tensor[]
+        const [y, m, v] = batchNorm(data!, scale!, bias!, getFloat(node, 'epsilon', 1e-5))
+        const momentum = getFloat(node, 'momentum', 0.9)
+        const blend = (old: Tensor, now: Tensor) => old.mul(momentum).add(now.mul(1 - momentum))
+        for (const [name, old, now] of [
+          [node.inputs[3]!, mean!, m!],
+          [node.inputs[4]!, variance!, v!],
+        ] as const)
+          if (statistics.has(name)) updates.push({ name: STAT + name, now, next: blend(old, now) })
+        return [y!]
+      }
+      if (node.op === 'Dropout' && node.domain === '') {
+        const [data, ratio] = inputs as (Tensor | undefined)[]
+        const r = ratio?.scalarValue ?? 0.5
+        if (r === 0 || getInt(node, 'is_test', 0) === 1) return [data!]
+        const name = `mask/${node.outputs[0]!}`
+        masks.push({ name, shape: data!.shape, ratio: r })
+        return [data!.mul(b.input(name, 'float32', data!.shape))]
+      }
+      return undefined
+    },
+  })
+  return { network: tap(values, net), statistics: updates }
+}
+
+function tap(values: ReadonlyMap<string, Tensor>, net: Net): Network {
+  const find = (name: string): Tensor => {
+    const t = values.get(name)
+    if (!t) throw new OptionError(`the model has no value named '${name}'`, { where: 'pairs', hint: '`stillroom inspect` lists the layers' })
+    return t
+  }
+  const logits = find(net.logits)
+  return { logits: logits.rank === 2 ? logits : logits.flatten(), features: net.features.map(find) }
+}
+
+function frozen(b: Builder, spec: StepSpec, x: Tensor): Network | undefined {
+  const { teacher } = spec
+  if (!teacher) return undefined
+  if ('fed' in teacher) return { logits: b.input('teacher/logits', 'float32', [spec.shape[0]!, teacher.fed]), features: [] }
+  const values = inlineGraph(b, teacher.net.model.graph, new Map([[teacher.net.input, x]]), {
+    initializer: (name, data) => (isFloat(data.dtype) && data.size > 64 ? b.constant(data.as('float32'), `teacher/${name}`) : undefined),
+  })
+  const network = tap(values, teacher.net)
+  return { logits: network.logits.detach(), features: network.features.map((f) => f.detach()) }
+}
+
+function lossTerms(b: Builder, spec: StepSpec, nets: { student: Network; teacher: Network | undefined; target: Tensor | undefined; held: Held }): Map<string, Term> {
+  const out = new Map<string, Term>()
+  const { student, teacher, target, held } = nets
+  if (!spec.methods.length) {
+    if (!target) throw new OptionError('training without a teacher needs labels', { where: 'labels', hint: 'use --labels on, or distill from a teacher' })
+    out.set('label', { value: crossEntropy(student.logits, target, { labelSmoothing: spec.labelSmoothing }) })
+  }
+  for (const { method, options } of spec.methods) {
+    if (!teacher) throw new OptionError(`method '${method.key}' needs a teacher`, { where: 'teacher' })
+    if (method.needs.labels === 'required' && !target) throw new OptionError(`method '${method.key}' needs labels`, { where: 'labels' })
+    const ctx: LossContext = {
+      b,
+      student,
+      teacher,
+      target: method.needs.labels === 'unused' ? undefined : target,
+      labelSmoothing: spec.labelSmoothing,
+      scalar: (name) => b.inputs.find((t) => t.name === `scalar/${method.key}/${name}`) ?? b.input(`scalar/${method.key}/${name}`, 'float32', []),
+      param: (name, shape, fan) => held(`extra/${method.key}/${name}`, shape, { fan }),
+      stage: spec.stage,
+    }
+    for (const [name, term] of Object.entries(method.loss(ctx, options))) out.set(spec.methods.length > 1 ? `${method.key}/${name}` : name, term)
+  }
+  return out
+}
+
+function groupsOf(terms: ReadonlyMap<string, Term>, weighted: ReadonlyMap<string, Tensor>, spec: StepSpec): Map<string, Tensor> {
+  const separate = spec.methods.some((m) => m.method.update)
+  const groups = new Map<string, Tensor>()
+  for (const [name, term] of terms) {
+    const group = separate ? (term.group ?? '') : ''
+    const t = weighted.get(name)!
+    groups.set(group, groups.has(group) ? groups.get(group)!.add(t) : t)
+  }
+  return groups
+}
+
+/** Gradients to new parameters: accumulation, clipping, the optimizer's rule, averages. */
+function finish(
+  b: Builder,
+  spec: StepSpec,
+  s: { trained: string[]; tensors: Tensor[]; grads: Map<string, (Tensor | undefined)[]>; held: Held; next: Map<string, Tensor>; total: Tensor },
+): void {
+  const groups = [...s.grads.keys()]
+  let table = groups.map((group) => s.grads.get(group)!)
+  if (spec.mode !== 'both') {
+    table = table.map((list, k) =>
+      list.map((g, i) => {
+        if (!g) return undefined
+        const sumSoFar = s.held(`sum/${groups[k]!}/${s.trained[i]!}`, s.tensors[i]!.shape, 'zeros')
+        const now = sumSoFar.add(g.div(spec.accumulate))
+        s.next.set(sumSoFar.name, spec.mode === 'update' ? b.zeros(g.shape) : now)
+        return now
+      }),
+    )
+    if (spec.mode === 'accumulate') return
+  }
+  if (spec.clip !== undefined) table = clipped(table, spec.clip)
+  const lr = b.input('lr', 'float32', [])
+  const scalars = Object.keys(spec.optimizer.hostScalars?.(1, spec.optimizerOptions) ?? {})
+  const fed = Object.fromEntries(scalars.map((name) => [name, b.input(`optimizer/${name}`, 'float32', [])]))
+  const decay = spec.ema ? b.input('ema/decay', 'float32', []) : undefined
+  const custom = spec.methods.find((m) => m.method.update)
+  s.trained.forEach((name, i) => {
+    const p = s.tensors[i]!
+    const byGroup = Object.fromEntries(groups.map((group, k) => [group, table[k]![i]]))
+    const present = Object.values(byGroup).filter((g): g is Tensor => g !== undefined)
+    if (!present.length) return
+    const weightDecay = decaysByDefault(p.shape) ? spec.weightDecay : 0
+    const slots = Object.fromEntries((custom?.method.update ?? spec.optimizer).slots.map((slot) => [slot, s.held(`slot/${slot}/${name}`, p.shape, 'zeros')]))
+    const made = custom
+      ? custom.method.update!.update({ p, g: byGroup, slots, lr, weightDecay, momentum: spec.momentum, o: custom.options })
+      : spec.optimizer.update({ p, g: sum(present), slots, lr, scalars: fed, decay: weightDecay > 0, o: spec.optimizerOptions })
+    s.next.set(name, made.p)
+    for (const [slot, t] of Object.entries(made.slots)) s.next.set(`slot/${slot}/${name}`, t)
+    if (spec.ema !== undefined && name.startsWith(PARAM)) {
+      const shadow = s.held(`ema/${name}`, p.shape, { sameAs: name })
+      s.next.set(shadow.name, averaged(made.p, shadow, decay!))
+    }
+  })
+}
+
+/** All groups are scaled by one factor, so that their balance stays. */
+function clipped(table: (Tensor | undefined)[][], max: number): (Tensor | undefined)[][] {
+  const flat = table.flat().filter((g): g is Tensor => g !== undefined)
+  const scaled = clipByGlobalNorm(flat, max).grads
+  let at = 0
+  return table.map((list) => list.map((g) => (g ? scaled[at++] : undefined)))
+}
