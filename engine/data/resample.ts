@@ -23,7 +23,7 @@ function taps(start: number, length: number, source: number, target: number): { 
     const from = Math.max(0, Math.floor(centre - support + 0.5))
     const to = Math.min(source, Math.max(from + 1, Math.floor(centre + support + 0.5)))
     first[i] = Math.min(from, source - 1)
-    const w = Float32Array.from({ length: to - first[i]! }, (_, k) =>
+    const w = Float32Array.from({ length: to - first[i] }, (_, k) =>
       Math.max(0, 1 - Math.abs((first[i]! + k + 0.5 - centre) / support)),
     )
     const sum = w.reduce((a, b) => a + b, 0)
