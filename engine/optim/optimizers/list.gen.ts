@@ -1,0 +1,7 @@
+/** The optimizers. Generated from the files of this folder by `npm run gen`; do not edit. */
+import adam from './adam.ts'
+import adamw from './adamw.ts'
+import sgd from './sgd.ts'
+import type { Optimizer } from '../optimizer.ts'
+
+export const optimizers: readonly Optimizer[] = [adam, adamw, sgd]

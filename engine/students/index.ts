@@ -1,0 +1,7 @@
+export * from './initialisers.ts'
+export { defineTemplate, type Template, type TemplateContext, type TemplateOutputs } from './template.ts'
+export { buildTemplate, templateNames, type TemplateShape } from './buildTemplate.ts'
+export { scaleWidth, type WidthOptions } from './scaleWidth.ts'
+export { ChannelGroups, tiesOf, type Member } from './channelGroups.ts'
+export { reinitialise } from './reinitialise.ts'
+export { loadStudent, type StudentContext } from './loadStudent.ts'

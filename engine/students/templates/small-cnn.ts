@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import { classifier, convNorm, maxPool } from '../layers.ts'
+import { defineTemplate } from '../template.ts'
+
+/**
+ * Three 3x3 convolutions with batch norm, pooled by 2 after the first two, then the mean over all positions: any input size fits.
+ * 16, 32 and 40 channels: multiples of 8 for blocked kernels, and 17,034 numbers in the file at 1x28x28 with 10 classes.
+ */
+export default defineTemplate({
+  id: 'small-cnn',
+  names: ['small-cnn'],
+  title: 'Small convolutional network',
+  paper: 'LeCun et al. 1998, Gradient-based learning applied to document recognition (with batch norm and global pooling)',
+  options: z.strictObject({ width: z.number().positive().max(16).default(1) }),
+  argument: 'width multiplier, as in small-cnn:0.5',
+  parse: (_, argument) => (argument === undefined ? {} : { width: Number(argument) }),
+  build(_, x, ctx) {
+    const channels = [16, 32, 40].map((n) => Math.max(8, Math.round((n * ctx.o.width) / 8) * 8)) as [number, number, number]
+    const block0 = convNorm(ctx, x, 'block0', channels[0], { kernel: 3 })
+    const block1 = convNorm(ctx, maxPool(block0, 'block0.pool', 2, 2), 'block1', channels[1], { kernel: 3 })
+    const block2 = convNorm(ctx, maxPool(block1, 'block1.pool', 2, 2), 'block2', channels[2], { kernel: 3 })
+    const { pooled, logits } = classifier(ctx, block2)
+    return { logits, taps: { block0, block1, block2, pooled } }
+  },
+})
