@@ -1,4 +1,9 @@
 /** The methods. Generated from the files of this folder by `npm run gen`; do not edit. */
+import fitnets from './kd-feature/fitnets.ts'
+import dot from './kd-response/dot.ts'
 import hintonKd from './kd-response/hintonKd.ts'
+import luminetKd from './kd-response/luminetKd.ts'
+import patientConsistentKd from './kd-response/patientConsistentKd.ts'
+import ssld from './kd-response/ssld.ts'
 
-export const methods = [hintonKd]
+export const methods = [fitnets, dot, hintonKd, luminetKd, patientConsistentKd, ssld]
