@@ -1,4 +1,5 @@
 export type * from './types.ts'
+export { arrayDataSet } from './arrayDataSet.ts'
 export { inspectDataSet, openDataSet } from './openDataSet.ts'
 export { makeSplits, type SplitOptions } from './splits.ts'
 export { defineReader, type Reader, type Source } from './reader.ts'

@@ -1,0 +1,180 @@
+import { arrayDataSet, augmentations, defaultPreprocess, makeSplits, openDataSet, withOptions, type Augment, type DataSet, type Preprocess, type Splits } from '../data/index.ts'
+import { OptionError } from '../errors.ts'
+import { makeMeter } from '../metrics/index.ts'
+import { findMethod, type Lab, type LabData, type LabModel, type LabTraining, type Method, type MethodCheck } from '../methods/index.ts'
+import type { Target } from '../passes/index.ts'
+import { buildTemplate } from '../students/index.ts'
+import { fit } from './fit.ts'
+import { logitsOf } from './logits.ts'
+import { pairLayers, toNet } from './nets.ts'
+import { rolesOf, withWeights } from './parameters.ts'
+import type { Net } from './program.ts'
+
+interface Data extends LabData {
+  dataset: DataSet
+  splits: Splits
+  preprocess: Preprocess | undefined
+  shape: readonly number[]
+}
+
+interface Trained extends LabModel {
+  net: Net
+}
+
+/** An augmentation by its command line form: `mixup`, `padded-crop:pad=2`. */
+export function augmentOf(spec: string): Augment {
+  const [id = '', rest = ''] = spec.split(/:(.*)/s)
+  const found = augmentations.find((a) => a.id === id)
+  if (!found) throw new OptionError(`there is no augmentation '${id}'`, { where: 'augment', hint: `one of ${augmentations.map((a) => a.id).join(', ')}` })
+  const options = Object.fromEntries(rest.split(',').filter(Boolean).map((pair) => [pair.split('=')[0]!, Number(pair.split('=')[1])]))
+  return withOptions(found as never, options)
+}
+
+export interface LabOptions {
+  seed: number
+  threads?: number | undefined
+  target: Target
+  /** Methods as they are used here; a sabotaged one takes the place of its original. */
+  methods?: readonly Method[]
+  signal?: AbortSignal | undefined
+}
+
+/** The trainer, as a method's check sees it. */
+export function makeLab(o: LabOptions): Lab {
+  const method = (key: string) => o.methods?.find((m) => m.key === key) ?? findMethod(key)
+  return {
+    seed: o.seed,
+    async data(spec): Promise<Data> {
+      const dataset =
+        'builtin' in spec
+          ? await openDataSet(`${spec.builtin}&seed=${o.seed}`, { labels: 'on' })
+          : arrayDataSet({
+              name: 'computed rows',
+              format: 'rows',
+              shape: [spec.width, 1, 1],
+              data: spec.values,
+              labels: spec.labels,
+              splits: { train: [0, spec.labels.length - spec.test], test: [spec.labels.length - spec.test, spec.labels.length] },
+            })
+      const own = makeSplits(dataset, { seed: o.seed, validationShare: 0 })
+      const preprocess = dataset.kind === 'image' ? { ...defaultPreprocess(dataset), mean: centre(dataset), std: centre(dataset) } : undefined
+      const [h = 1, w = 1, c = 1] = dataset.sample.shape
+      return {
+        dataset,
+        splits: own,
+        preprocess,
+        shape: dataset.kind === 'image' ? [c, h, w] : dataset.sample.shape,
+        classes: dataset.classes!.length,
+        train: own.train,
+        test: own.test,
+        labels: dataset.labels!,
+      }
+    },
+    async train(t: LabTraining): Promise<Trained> {
+      const data = t.data as Data
+      const seed = t.seed ?? o.seed
+      const teacher = (t.teacher as Trained | undefined)?.net
+      const model = buildTemplate(t.student, { input: data.shape as [number, number, number], classes: data.classes, seed })
+      const methods = (t.methods ?? []).map(({ key, options }) => ({ method: method(key), options: method(key).options.parse(options ?? {}) }))
+      const views = methods.flatMap((m) => m.method.views?.(m.options) ?? [])
+      let net = toNet(model, 'logits')
+      const pairs = teacher && methods.some((m) => m.method.needs.features) ? pairLayers(net, teacher, data.shape, t.pairs) : []
+      net = { ...net, features: pairs.map((p) => p.student) }
+      const history: { stage: string; losses: Record<string, number> }[] = []
+      const result = await fit({
+        student: net,
+        teacher: teacher && { ...teacher, features: pairs.map((p) => p.teacher) },
+        samples: { dataset: data.dataset, preprocess: data.preprocess },
+        splits: { ...data.splits, train: t.indices ?? data.splits.train, validation: new Int32Array(0) },
+        shape: data.shape,
+        classes: data.classes,
+        labelled: t.labels !== 'off',
+        methods,
+        steps: t.steps,
+        batch: t.batch ?? 64,
+        lr: t.lr ?? (t.optimizer === 'sgd' ? 0.05 : 2e-3),
+        optimizer: t.optimizer ?? 'adamw',
+        momentum: t.momentum ?? 0.9,
+        weightDecay: 1e-4,
+        schedule: t.schedule ?? 'cosine',
+        warmup: 0,
+        accumulate: 1,
+        labelSmoothing: 0,
+        augment: (views.length ? views : (t.augment ?? [])).map(augmentOf),
+        evalEvery: 0,
+        checkpointEvery: Infinity,
+        seed,
+        threads: o.threads,
+        provider: 'cpu',
+        target: o.target,
+        cleanTeacher: t.teacherView === 'clean',
+        signal: o.signal,
+        on: { step: ({ stage, losses }) => history.push({ stage, losses }) },
+      })
+      const roles = rolesOf(net.model.graph)
+      const parameters = roles.parameters.reduce((n, name) => n + net.model.graph.initializers.get(name)!.size, 0)
+      const trained = { ...net, model: withWeights(net.model, result.weights), features: [] }
+      return { net: trained, parameters, terms: meanTerms(history.slice(-Math.ceil(history.length / 10))), stageTerms: stageTerms(history) }
+    },
+    async evaluate(model, data, options = {}) {
+      const d = data as Data
+      const indices = options.part === 'train' ? d.train : d.test
+      const score = async (m: LabModel) => logitsOf((m as Trained).net, d, indices, { threads: o.threads })
+      const { rows, classes } = await score(model)
+      const teacher = options.teacher ? (await score(options.teacher)).rows : undefined
+      const meter = makeMeter(['top-1', 'agreement'])
+      meter.add({ classes, logits: rows, label: indices.map((i) => d.labels[i]!), ...(teacher ? { teacherLogits: teacher } : {}) })
+      const values = meter.finish()
+      return { top1: 100 * values['top-1']!.value, ...(values.agreement ? { agreement: 100 * values.agreement.value } : {}) }
+    },
+    logits: async (model, data, indices) => (await logitsOf((model as Trained).net, data as Data, indices, { threads: o.threads })).rows,
+  }
+}
+
+/** 0..1 to -1..1. */
+const centre = (dataset: DataSet): number[] => new Array<number>(dataset.sample.shape[2]!).fill(0.5)
+
+function meanTerms(list: readonly { losses: Record<string, number> }[]): Record<string, number> {
+  const out: Record<string, number> = {}
+  for (const { losses } of list) for (const [name, v] of Object.entries(losses)) out[name] = (out[name] ?? 0) + v / list.length
+  return out
+}
+
+function stageTerms(history: readonly { stage: string; losses: Record<string, number> }[]): Record<string, number> {
+  const out: Record<string, number> = {}
+  for (const stage of new Set(history.map((h) => h.stage))) {
+    const own = history.filter((h) => h.stage === stage)
+    const part = Math.max(1, Math.ceil(own.length / 20))
+    for (const [name, v] of Object.entries(meanTerms(own.slice(0, part)))) out[`${stage}/${name}`] = v
+    for (const [name, v] of Object.entries(meanTerms(own.slice(-part)))) out[`${stage}/${name}/end`] = v
+  }
+  return out
+}
+
+export interface CheckResult {
+  key: string
+  claim: string
+  passed: boolean
+  seeds: { seed: number; measured: Record<string, number> }[]
+  /** Means over the seeds. */
+  measured: Record<string, number>
+  required: Record<string, number>
+}
+
+/** Runs a method's own check. With `sabotage`, the method's formula is replaced by its broken form, and the check should fail. */
+export async function checkMethod(key: string, o: Omit<LabOptions, 'seed'> & { seeds: readonly number[]; sabotage: boolean; onSeed?: (n: number) => void }): Promise<CheckResult> {
+  const original = findMethod(key)
+  const used: Method = o.sabotage ? { ...original, ...original.sabotage } : original
+  const check: MethodCheck = original.check
+  const seeds: CheckResult['seeds'] = []
+  for (const [n, seed] of o.seeds.entries()) {
+    o.signal?.throwIfAborted()
+    o.onSeed?.(n)
+    seeds.push({ seed, measured: await check.measure(makeLab({ ...o, seed, methods: [used] })) })
+  }
+  const measured: Record<string, number> = {}
+  for (const name of Object.keys(check.required)) measured[name] = seeds.reduce((s, r) => s + (r.measured[name] ?? NaN), 0) / seeds.length
+  // A number that is NaN (a diverged run, a term that is missing) reaches nothing.
+  const passed = Object.entries(check.required).every(([name, least]) => measured[name]! >= least)
+  return { key, claim: check.claim, passed, seeds, measured, required: { ...check.required } }
+}
