@@ -17,13 +17,9 @@ export default defineSchedule({
     endDivisor: z.number().min(1).default(1e4),
   }),
   rate(step, total, { peakAt, startDivisor, endDivisor }) {
-    const peak = peakAt * total - 1
+    const peak = Math.max(0, peakAt * total - 1)
     if (step <= peak) return anneal(1 / startDivisor, 1, peak > 0 ? step / peak : 1)
-    const last = total - 1
-    return anneal(
-      1,
-      1 / (startDivisor * endDivisor),
-      last > peak ? Math.min(1, (step - Math.max(peak, 0)) / (last - Math.max(peak, 0))) : 1,
-    )
+    const share = Math.min(1, (step - peak) / (total - 1 - peak))
+    return anneal(1, 1 / (startDivisor * endDivisor), total - 1 > peak ? share : 1)
   },
 })

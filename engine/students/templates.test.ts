@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest'
+import type { Model } from '../ir/index.ts'
+import { encodeModel } from '../onnx/index.ts'
+import { random } from '../random.ts'
+import { createSession, Value } from '../session/index.ts'
+import { buildTemplate, templateNames } from './index.ts'
+
+type Image = readonly [number, number, number]
+const MNIST: Image = [1, 28, 28]
+const CIFAR: Image = [3, 32, 32]
+
+/** Parameters that an optimizer would train: running statistics and bounds of Clip do not count. */
+const trainable = ({ graph }: Model): number => {
+  const statistics = new Set(
+    graph.nodes.flatMap((n) => (n.op === 'BatchNormalization' ? n.inputs.slice(3) : n.op === 'Clip' ? n.inputs.slice(1) : [])),
+  )
+  return [...graph.initializers].reduce((n, [name, data]) => n + (statistics.has(name) ? 0 : data.size), 0)
+}
+const stored = ({ graph }: Model): number => [...graph.initializers.values()].reduce((n, data) => n + data.size, 0)
+const shapeOf = ({ graph }: Model, value: string) => {
+  const type = graph.values.get(value)?.type
+  return type?.kind === 'tensor' ? type.shape : undefined
+}
+const template = (spec: string, input: Image = CIFAR, classes = 10, seed = 1): Model =>
+  buildTemplate(spec, { input, classes, seed })
+
+describe('published sizes', () => {
+  /** He et al. 2016, table 6: 0.27 M for 20 layers, 0.46 M for 32. */
+  const cifarResnet = (n: number): number => {
+    const norm = (c: number) => 2 * c
+    const stage = (from: number, c: number) => 9 * from * c + (2 * n - 1) * 9 * c * c + 2 * n * norm(c)
+    const projection = (from: number, c: number) => from * c + norm(c)
+    return (
+      27 * 16 + norm(16) + stage(16, 16) + stage(16, 32) + projection(16, 32) + stage(32, 64) + projection(32, 64) + 64 * 10 + 10
+    )
+  }
+  it.each([
+    ['resnet-8', 1],
+    ['resnet-14', 2],
+    ['resnet-20', 3],
+    ['resnet-32', 5],
+  ])('%s', (name, n) => expect(trainable(template(name))).toBe(cifarResnet(n)))
+
+  it('resnet-20 and resnet-32 are those of the paper and the projections', () => {
+    // 269,722 and 464,154 with parameter-free shortcuts (the paper's 0.27 M and 0.46 M); two projections add 2,752.
+    expect(trainable(template('resnet-20'))).toBe(269_722 + 2_752)
+    expect(trainable(template('resnet-32'))).toBe(464_154 + 2_752)
+  })
+
+  it('mobilenet-v2', () => {
+    // Known count of the original at 1,000 classes; the paper says 3.4 M.
+    const model = template('mobilenet-v2', [3, 224, 224], 1000)
+    expect(trainable(model)).toBe(3_504_872)
+    expect(shapeOf(model, 'head')).toEqual(['batch', 1280, 7, 7])
+    expect(model.graph.nodes.filter((n) => n.op === 'Conv')).toHaveLength(52)
+  })
+
+  it('mobilenet-v2 keeps a map of about 4 x 4 of small images', () => {
+    expect(shapeOf(template('mobilenet-v2'), 'head')).toEqual(['batch', 1280, 4, 4])
+    expect(shapeOf(template('mobilenet-v2', [3, 64, 64]), 'head')).toEqual(['batch', 1280, 4, 4])
+    expect(shapeOf(template('mobilenet-v2', MNIST), 'head')).toEqual(['batch', 1280, 4, 4])
+    expect(template('mobilenet-v2:0.5').graph.initializers.get('stem.conv.weight')?.dims).toEqual([16, 3, 3, 3])
+  })
+
+  it('small-cnn and mlp', () => {
+    expect(stored(template('small-cnn', MNIST))).toBeLessThan(18_000)
+    expect(trainable(template('mlp:64,32', MNIST))).toBe(784 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10)
+  })
+
+  it('resnets of large images enter through a 7x7 stem', () => {
+    const model = template('resnet-8', [3, 224, 224])
+    expect(model.graph.initializers.get('stem.conv.weight')?.dims).toEqual([16, 3, 7, 7])
+    expect(shapeOf(model, 'stage1.block0')).toEqual(['batch', 16, 56, 56])
+  })
+})
+
+describe.each(templateNames())('%s', (name) => {
+  it.each([
+    { input: MNIST, classes: 10 },
+    { input: CIFAR, classes: 7 },
+  ])('runs for any batch on $input', async ({ input, classes }) => {
+    const session = await createSession(encodeModel(template(name, input, classes)), { threads: 1 })
+    expect(session.outputs).toEqual([{ name: 'logits', dtype: 'float32', shape: ['batch', classes] }])
+    const size = input.reduce((n, d) => n * d, 1)
+    const pixels = random(3, 'pixels').fillNormal(new Float32Array(3 * size))
+    const run = async (from: number, count: number) => {
+      const x = Value.of('float32', [count, ...input], pixels.slice(from * size, (from + count) * size))
+      const { logits } = await session.run({ input: x })
+      expect(logits?.dims).toEqual([count, classes])
+      return Array.from(logits!.data, Number)
+    }
+    const all = await run(0, 3)
+    const one = await run(1, 1)
+    one.forEach((v, i) => expect(v).toBeCloseTo(all[classes + i]!, 4))
+    // Fresh weights neither vanish nor explode.
+    const spread = Math.sqrt(all.reduce((s, v) => s + v * v, 0) / all.length)
+    expect(spread).toBeGreaterThan(0.01)
+    expect(spread).toBeLessThan(100)
+    await session.release()
+  })
+
+  it('is a pure function of the seed', () => {
+    const bytes = (seed: number) => Buffer.from(encodeModel(template(name, CIFAR, 10, seed)))
+    expect(bytes(1).equals(bytes(1))).toBe(true)
+    expect(bytes(1).equals(bytes(2))).toBe(false)
+  })
+})
+
+describe('names', () => {
+  it('are readable', () => {
+    const { graph, metadata } = template('resnet-8')
+    expect(graph.initializers.has('stage2.block0.unit1.conv.weight')).toBe(true)
+    expect(graph.nodes.map((n) => n.name)).toContain('stage2.block0.shortcut.bn')
+    expect(metadata.get('stillroom.taps')).toBe('stem,stage1.block0,stage2.block0,stage3.block0,flat')
+  })
+
+  it('wrong ones are refused with the known ones', () => {
+    const hint = expect.stringContaining('mobilenet-v2, resnet-14') as string
+    expect(() => template('resnet-9')).toThrow(expect.objectContaining({ code: 'option', hint }))
+    expect(() => template('mobilenet-v2:wide')).toThrow("template 'mobilenet-v2:wide'")
+    expect(() => template('mlp:64,x')).toThrow(expect.objectContaining({ code: 'option' }))
+    expect(() => template('small-cnn?depth=2')).toThrow('depth')
+    expect(() => template('mlp', [1, 0, 4])).toThrow('positive whole sizes')
+  })
+})
