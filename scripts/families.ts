@@ -42,7 +42,7 @@ export const FAMILIES: readonly Family[] = [
     type: { name: 'Lowering', from: './lowering.ts' },
     id: 'none',
   },
-  { what: 'rewrites', folder: 'engine/passes/rewrites', list: 'rewrites' },
+  { what: 'rewrites', folder: 'engine/passes/rewrites', list: 'rewrites', type: { name: 'Pass', from: '../rewrite.ts' } },
   {
     what: 'optimizers',
     folder: 'engine/optim/optimizers',
@@ -64,8 +64,26 @@ export const FAMILIES: readonly Family[] = [
     list: 'templates',
     type: { name: 'Template', from: '../template.ts' },
   },
-  { what: 'quantization schemes', folder: 'engine/quantize/schemes', list: 'schemes' },
-  { what: 'methods', folder: 'engine/methods', files: '*/*.ts', list: 'methods' },
+  {
+    what: 'quantization schemes',
+    folder: 'engine/quantize/schemes',
+    list: 'schemes',
+    type: { name: 'Scheme', from: '../scheme.ts' },
+  },
+  {
+    what: 'calibrators',
+    folder: 'engine/quantize/calibrators',
+    list: 'calibrators',
+    type: { name: 'Calibrator', from: '../calibrator.ts' },
+  },
+  {
+    what: 'methods',
+    folder: 'engine/methods',
+    files: '*/*.ts',
+    list: 'methods',
+    type: { name: 'Method', from: './method.ts' },
+    id: 'key',
+  },
   {
     what: 'store migrations',
     folder: 'engine/runs/migrations',
