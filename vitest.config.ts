@@ -1,11 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
-// Forks, not threads: native packages keep state per process, and a native crash then costs one file of tests.
+/** Where .ci/run wants a JSON report besides the usual output. */
+const report = process.env.STILLROOM_TEST_REPORT
+
 export default defineConfig({
   test: {
     include: ['engine/**/*.test.ts', 'cli/**/*.test.ts', 'tests/**/*.test.ts'],
+    // Forks, not threads: native packages keep state per process, and a native crash then costs one file of tests.
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
   },
 })
