@@ -1,0 +1,7 @@
+export { inspectModel, fileBytes, type Inspection, type InspectOptions, type PortSummary } from './inspectModel.ts'
+export { probeTypes, ancestors, type Probe, type ProbeOptions } from './probe.ts'
+export { constantsOf, countParameters, isWeight, tabulate, type Layer, type Table } from './table.ts'
+export { missingGradients, type MissingGradient } from './trainable.ts'
+export { bindDims, dtypeOf, fedInputs, sampleFeeds, shapeOf } from './samples.ts'
+export { rebatch, BATCH } from './rebatch.ts'
+export { featureTaps, findLogits, logitsTap, type FeatureTap, type LogitsTap } from './taps.ts'
