@@ -13,6 +13,7 @@ import { broadcastRules } from './upgrade/broadcast.ts'
 import { Context, type Place, type Rule, type Rules } from './upgrade/context.ts'
 import { elementwiseRules } from './upgrade/elementwise.ts'
 import { factsOf, type Facts } from './upgrade/facts.ts'
+import { kernelRules } from './upgrade/kernels.ts'
 import { changedAfter } from './upgrade/later.ts'
 import { normalizationRules } from './upgrade/normalization.ts'
 import { resizeRules } from './upgrade/resize.ts'
@@ -27,6 +28,7 @@ const FAMILIES: readonly Rules[] = [
   axesRules,
   broadcastRules,
   elementwiseRules,
+  kernelRules,
   normalizationRules,
   resizeRules,
   scanRules,

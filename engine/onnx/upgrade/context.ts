@@ -81,8 +81,12 @@ export class Context {
 
   /** An `ints` attribute as an int64 input. */
   intsToInput = (node: Node, name: string): string | undefined =>
-    this.attributeToInput(node, name, (a) => (a.type === 'ints' ? TensorData.int64(a.value.map(Number)) : undefined))
+    this.attributeToInput(node, name, (a) => (a.type === 'ints' ? exactInts(a.value) : undefined))
 }
+
+/** Slices name 'to the end' by the largest integer there is, which a number does not hold. */
+const exactInts = (values: readonly (number | bigint)[]): TensorData =>
+  TensorData.of('int64', [values.length], BigInt64Array.from(values, BigInt))
 
 /** The node with other inputs, trailing ones that are left out cut off. */
 export function setInputs(node: Node, inputs: readonly (string | undefined)[]): void {
