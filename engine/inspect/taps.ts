@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.ts'
-import { usageOf, type Graph, type Model, type Node } from '../ir/index.ts'
+import { isFloat, usageOf, type Graph, type Model, type Node } from '../ir/index.ts'
 import type { TensorType } from '../ops/index.ts'
 import { ancestors, probeTypes } from './probe.ts'
 
@@ -29,10 +29,12 @@ export function findLogits(model: Model, output?: string): LogitsTap {
     if (node && (node.op === 'Softmax' || node.op === 'LogSoftmax'))
       return { value: node.inputs[0]!, behind: node.op, output: name }
   }
-  const plain = graph.outputs.find((v) => v.type?.kind !== 'tensor' || ['float32', 'float16', 'float64'].includes(v.type.dtype))
+  const plain = graph.outputs.find((v) => v.type?.kind !== 'tensor' || isFloat(v.type.dtype))
   const name = output ?? plain?.name ?? graph.outputs[0]?.name
   if (name === undefined) throw new ModelError('the model has no outputs')
-  return { value: name, behind: undefined, output: name }
+  // A map of class names to scores is no tensor: its scores are.
+  const map = producer.get(name)
+  return { value: map?.op === 'ZipMap' ? map.inputs[0]! : name, behind: undefined, output: name }
 }
 
 /** Name of the value that holds the logits; see `findLogits`. */
@@ -59,11 +61,15 @@ const ACTIVATIONS =
 /**
  * Values worth comparing between teacher and student: in every stage (equal spatial size) of a convolutional network the last
  * output of an activation or a residual sum before the size falls; after the feature maps, the outputs of activations between
- * the last layers. `types` spares a second probing. Batch is 1.
+ * the last layers. A model that names its own taps (metadata `stillroom.taps`, as the templates do) is taken at its word.
+ * `types` spares a second probing. Batch is 1.
  */
 export async function featureTaps(model: Model, types?: ReadonlyMap<string, TensorType>): Promise<FeatureTap[]> {
   const { graph } = model
   const known = types ?? (await probeTypes(model)).types
+  const named = model.metadata.get('stillroom.taps')?.split(',') ?? []
+  if (named.length && named.every((name) => known.has(name)))
+    return named.map((name, stage) => ({ name, shape: known.get(name)!.shape, stage }))
   const logits = findLogits(model)
   const path = ancestors(graph, [logits.value])
   const data = dependsOnInput(graph)
