@@ -142,19 +142,20 @@ export function importCycles(sources: ReadonlyMap<string, string>): string[][] {
   return cycles
 }
 
-/** The table as Markdown, for docs/architecture.md and engine/README.md. */
-export function layersMarkdown(layers: Layers = LAYERS): string {
+/** The folders of engine/ as a Markdown table. */
+export function foldersMarkdown(layers: Layers = LAYERS): string {
   const rows = layers.engine.map(
     (row) => `| ${row.map((at) => `\`${at.folder}\``).join(', ')} | ${row.map((at) => at.holds).join('; ')} |`,
   )
-  const packages = Object.entries(layers.packages).map(
-    ([name, homes]) => `\`${name}\`: ${homes.map((home) => `\`${home}\``).join(', ')}`,
-  )
+  return ['| folder of `engine/` | what it holds |', '| --- | --- |', ...rows].join('\n')
+}
+
+/** The folders and the rules between them, for docs/architecture.md. */
+export function layersMarkdown(layers: Layers = LAYERS): string {
   const code = (names: string[]): string => names.map((name) => `\`${name}\``).join(', ')
+  const packages = Object.entries(layers.packages).map(([name, homes]) => `\`${name}\`: ${code(homes)}`)
   return [
-    '| folder of `engine/` | what it holds |',
-    '| --- | --- |',
-    ...rows,
+    foldersMarkdown(layers),
     '',
     'A folder imports the folders above it, never one below or beside it. Further:',
     '',
@@ -163,6 +164,7 @@ export function layersMarkdown(layers: Layers = LAYERS): string {
     ...layers.never.map(({ from, to }) => `- \`${from}\` never touches \`${to}\`;`),
     ...Object.entries(layers.outside).map(([folder, allowed]) => `- \`${folder}\` imports ${code(allowed)} alone;`),
     `- packages belong to folders: ${packages.join('; ')};`,
+    '- tests and benchmarks may import anything;',
     '- an import cycle between files is an error (`import type` does not count).',
   ].join('\n')
 }
