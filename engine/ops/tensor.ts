@@ -76,7 +76,12 @@ export class Tensor {
     return typeof v === 'number' ? this.b.scalar(v, this.dtype) : this.b.own(v)
   }
 
-  emit(op: string, others: readonly (Tensor | undefined)[] = [], attrs: Record<string, AttrValue> = {}, options: EmitOptions = {}): Tensor {
+  emit(
+    op: string,
+    others: readonly (Tensor | undefined)[] = [],
+    attrs: Record<string, AttrValue> = {},
+    options: EmitOptions = {},
+  ): Tensor {
     return this.b.emit(op, [this, ...others], attrs, options)[0]!
   }
 
@@ -213,7 +218,11 @@ export class Tensor {
   #reduce(op: string, axes: readonly number[] | undefined, keep: boolean): Tensor {
     const all = axes ?? this.shape.map((_, i) => i)
     if (all.length === 0) return this
-    return this.emit(op, [this.b.ints(all.map((a) => axisOf(a, this.rank)))], { keepdims: keep ? 1 : 0 })
+    const list = all.map((a) => axisOf(a, this.rank))
+    const keepdims = keep ? 1 : 0
+    // Until opset 17 only ReduceSum takes its axes as an input.
+    if (op !== 'ReduceSum' && this.b.opset < 18) return this.emit(op, [], { axes: list, keepdims })
+    return this.emit(op, [this.b.ints(list)], { keepdims })
   }
   argMax(axis = -1, keep = false): Tensor {
     return this.emit('ArgMax', [], { axis, keepdims: keep ? 1 : 0 })
@@ -224,7 +233,10 @@ export class Tensor {
     return this.emit('MatMul', [o])
   }
   /** `alpha * this' @ o' + beta * c` on matrices. */
-  gemm(o: Tensor, options: { transA?: boolean; transB?: boolean; alpha?: number; beta?: number; c?: Tensor | undefined } = {}): Tensor {
+  gemm(
+    o: Tensor,
+    options: { transA?: boolean; transB?: boolean; alpha?: number; beta?: number; c?: Tensor | undefined } = {},
+  ): Tensor {
     const { transA = false, transB = false, alpha = 1, beta = 1, c } = options
     return this.emit('Gemm', c ? [o, c] : [o], { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha, beta })
   }
@@ -239,7 +251,13 @@ export class Tensor {
     })
   }
   maxPool(o: PoolOptions): Tensor {
-    return this.emit('MaxPool', [], { kernel_shape: o.kernel, strides: o.strides, pads: o.pads, dilations: o.dilations, ceil_mode: o.ceilMode ? 1 : 0 })
+    return this.emit('MaxPool', [], {
+      kernel_shape: o.kernel,
+      strides: o.strides,
+      pads: o.pads,
+      dilations: o.dilations,
+      ceil_mode: o.ceilMode ? 1 : 0,
+    })
   }
   averagePool(o: PoolOptions): Tensor {
     return this.emit('AveragePool', [], { kernel_shape: o.kernel, strides: o.strides, pads: o.pads, ceil_mode: o.ceilMode ? 1 : 0 })
