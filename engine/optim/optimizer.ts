@@ -36,7 +36,7 @@ export interface Optimizer<O = unknown> {
 }
 
 /** Declares an optimizer; the options' type flows from the schema. */
-export const defineOptimizer = <O>(optimizer: Optimizer<O>): Optimizer => optimizer as unknown as Optimizer
+export const defineOptimizer = <O>(optimizer: Optimizer<O>): Optimizer => optimizer
 
 /** Options with defaults filled in. Errors: OptionError that names the field. */
 export function parseOptions<O>(of: { readonly id: string; readonly options: z.ZodType<O> }, given: unknown = {}): O {

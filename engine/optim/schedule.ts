@@ -12,7 +12,7 @@ export interface Schedule<O = unknown> {
 }
 
 /** Declares a schedule; the options' type flows from the schema. */
-export const defineSchedule = <O>(schedule: Schedule<O>): Schedule => schedule as unknown as Schedule
+export const defineSchedule = <O>(schedule: Schedule<O>): Schedule => schedule
 
 /**
  * Multiplier at `step`, after a linear warm-up of `warmup` steps (Goyal et al. 2017, arXiv:1706.02677) that ends at the schedule's

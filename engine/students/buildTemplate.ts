@@ -7,8 +7,8 @@ import type { Template } from './template.ts'
 import { templates } from './templates/list.gen.ts'
 
 export interface TemplateShape {
-  /** Channels, height, width. */
-  input: readonly [number, number, number]
+  /** Shape of one sample: channels, height, width; of any rank for templates that do not look at pixels. */
+  input: readonly number[]
   classes: number
   seed: number
 }
@@ -20,7 +20,7 @@ export const findTemplate = (name: string): Template | undefined => templates.fi
 
 /**
  * A fresh model of a template: `template:resnet-8`, `mobilenet-v2:0.5`, `mlp:256,128`, or with named options `resnet-8?width=2`.
- * Input 'input' [batch, C, H, W] float32, output 'logits' [batch, classes]. Equal seeds give equal weights.
+ * Input 'input' [batch, ...input] float32, output 'logits' [batch, classes]. Equal seeds give equal weights.
  * The metadata `stillroom.taps` names the values where features can be compared.
  * Errors: OptionError for unknown names, wrong arguments and inputs without pixels.
  */
@@ -36,12 +36,20 @@ export function buildTemplate(spec: string, { input, classes, seed }: TemplateSh
     throw new OptionError(`template '${spec}': ${issue?.message ?? 'invalid argument'}${field}`, {
       where: 'student',
       hint: template.argument && `after the colon: ${template.argument}`,
-    } as { where: string; hint: string })
+    })
   }
   const whole = (n: number) => Number.isInteger(n) && n > 0
   if (!input.every(whole) || !whole(classes))
     throw new OptionError(`template '${spec}' needs positive whole sizes, found input ${input.join('x')} and ${classes} classes`, {
       where: 'student',
+    })
+  if (input.length !== 3 && !template.anyInput)
+    throw new OptionError(`template '${spec}' takes images [channels, height, width], found samples of shape ${input.join('x')}`, {
+      where: 'student',
+      hint: `for other samples: ${templates
+        .filter((t) => t.anyInput)
+        .flatMap((t) => t.names)
+        .join(', ')}`,
     })
   const b = newBuilder(TEMPLATE_OPSET)
   const x = b.input('input', 'float32', [1, ...input])

@@ -35,7 +35,7 @@ export async function loadStudent(spec: string, ctx: StudentContext): Promise<Mo
   const { name, argument } = splitSpec(spec)
   if (name === 'width') return widthOf(spec, argument, query, ctx)
   if (name === 'template' || findTemplate(name))
-    return buildTemplate(spec, { input: imageOf(ctx.input, spec), classes: ctx.classes, seed: ctx.seed })
+    return buildTemplate(spec, { input: ctx.input, classes: ctx.classes, seed: ctx.seed })
   throw new OptionError(`'${spec}' is no student`, {
     where: 'student',
     hint: `${FORMS}; templates are ${templateNames().join(', ')}`,
@@ -62,12 +62,4 @@ function initOf(query: string, allowed: readonly [string, ...string[]], spec: st
     where: 'student',
     hint: `init is one of ${allowed.join(', ')}`,
   })
-}
-
-function imageOf(input: readonly number[], spec: string): [number, number, number] {
-  const [c, h, w] = input
-  // Rows of features are images of one pixel: enough for mlp, and a clear error from templates that need more.
-  if (input.length === 1 && c !== undefined) return [c, 1, 1]
-  if (input.length === 3 && c !== undefined && h !== undefined && w !== undefined) return [c, h, w]
-  throw new OptionError(`template '${spec}' takes images, the data has samples of shape ${input.join('x')}`, { where: 'student' })
 }

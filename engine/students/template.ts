@@ -19,8 +19,8 @@ export interface TemplateOutputs {
 }
 
 /**
- * One architecture or family of them. `build` makes a plain inference graph (batch norm with running statistics) on images
- * `x` [N, C, H, W]; the training compiler puts batch norm into training mode.
+ * One architecture or family of them. `build` makes a plain inference graph (batch norm with running statistics) on samples
+ * `x` [N, ...]; the training compiler puts batch norm into training mode.
  */
 export interface Template<O = unknown> {
   readonly id: string
@@ -31,10 +31,12 @@ export interface Template<O = unknown> {
   readonly options: z.ZodType<O>
   /** What may follow a colon, for messages: `mlp:256,128`. */
   readonly argument?: string
+  /** Takes samples of any shape; the others take images [C, H, W]. */
+  readonly anyInput?: boolean
   /** Options that a name (and what follows a colon) stand for; `options` checks them. */
   parse(name: string, argument: string | undefined): Record<string, unknown>
   build(b: Builder, x: Tensor, ctx: TemplateContext<O>): TemplateOutputs
 }
 
 /** Declares a template; the options' type flows from the schema. */
-export const defineTemplate = <O>(template: Template<O>): Template => template as unknown as Template
+export const defineTemplate = <O>(template: Template<O>): Template => template

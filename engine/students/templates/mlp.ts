@@ -8,6 +8,7 @@ export default defineTemplate({
   names: ['mlp'],
   title: 'Multilayer perceptron',
   paper: 'Rumelhart, Hinton, Williams 1986, Learning representations by back-propagating errors',
+  anyInput: true,
   options: z.strictObject({ hidden: z.array(z.number().int().positive()).min(1).default([256, 128]) }),
   argument: 'hidden sizes, as in mlp:256,128',
   parse: (_, argument) => (argument === undefined ? {} : { hidden: argument.split(',').map(Number) }),

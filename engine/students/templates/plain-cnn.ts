@@ -11,7 +11,10 @@ export default defineTemplate({
   names: ['plain-cnn'],
   title: 'Plain deep convolutional network',
   paper: 'Romero et al. 2015, FitNets: hints for thin deep nets',
-  options: z.strictObject({ depth: z.number().int().min(1).max(100).default(12), width: z.number().int().min(1).max(1024).default(8) }),
+  options: z.strictObject({
+    depth: z.number().int().min(1).max(100).default(12),
+    width: z.number().int().min(1).max(1024).default(8),
+  }),
   argument: 'depth and width, as in plain-cnn:12,8',
   parse(_, argument) {
     const [depth, width] = argument?.split(',').map(Number) ?? []
