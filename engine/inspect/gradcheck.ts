@@ -91,12 +91,14 @@ function scalarOf(b: Builder, model: Model, o: GradcheckOptions) {
       inputs.set(info.name, declare(info.name, dims, data, o.wrt !== 'parameters'))
     } else inputs.set(info.name, b.constant(TensorData.from(info.type.dtype, dims, data)))
   }
+  // Running statistics are no parameters: the forward pass moves them. Only `all` checks them.
+  const statistics = new Set(graph.nodes.flatMap((n) => (n.op === 'BatchNormalization' ? n.inputs.slice(3, 5) : [])))
   const double = (data: TensorData) => (isFloat(data.dtype) ? data.as('float64') : data)
   const found = inlineGraph(b, graph, inputs, {
     initializer: (name, data) => {
       if (!isFloat(data.dtype)) return undefined
       if (data.size === 1 && data.dims.length === 0) return b.constant(double(data))
-      return declare(name, data.dims, Float64Array.from(data.numbers()), o.wrt !== 'inputs')
+      return declare(name, data.dims, Float64Array.from(data.numbers()), statistics.has(name) ? o.wrt === 'all' : o.wrt !== 'inputs')
     },
     node: (node, x) => {
       const value = node.attrs.get('value')
@@ -148,12 +150,14 @@ async function compare(t: Tensor, analytic: Float64Array, feeds: Feeds, forward:
   }
   const middle = (await forward.run(feeds)).f!.data[0] as number
   const scale = Math.sqrt(analytic.reduce((s, g) => s + g * g, 0) / analytic.length)
+  const typical = Math.max(1e-3, Math.sqrt(data.reduce((s, v) => s + v * v, 0) / data.length))
   const order = random(o.seed, 'entries', t.name).permutation(t.size)
   let relativeError = 0
   let checked = 0
   let skipped = 0
   for (const i of order.slice(0, o.entries ?? 12)) {
-    const h = 1e-5 * Math.max(1, Math.abs(data[i]!))
+    // Steps are relative to the tensor: a variance of 1e-4 cannot move by 1e-5.
+    const h = 1e-5 * Math.max(typical, Math.abs(data[i]!))
     const [up, down] = [await at(i, data[i]! + h), await at(i, data[i]! - h)]
     const difference = (up - down) / (2 * h)
     // The slopes on both sides differ by f'' h where f is smooth, by the size of the jump at a kink.

@@ -5,7 +5,7 @@ import { rankOf } from './support/rows.ts'
 
 /** Share of samples whose label has the greatest logit. */
 export default defineMetric({
-  id: 'top-1',
+  id: 'top1',
   title: 'Accuracy',
   unit: 'ratio',
   better: 'higher',

@@ -5,7 +5,7 @@ import { rankOf } from './support/rows.ts'
 
 /** Share of samples whose label is among the five greatest logits. */
 export default defineMetric({
-  id: 'top-5',
+  id: 'top5',
   title: 'Top-5 accuracy',
   unit: 'ratio',
   better: 'higher',

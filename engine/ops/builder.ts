@@ -51,6 +51,7 @@ export class Builder {
   readonly steps: Step[] = []
   readonly inputs: Tensor[] = []
   readonly #names = new Set<string>()
+  readonly #nodeNames = new Set<string>()
   readonly #counters = new Map<string, number>()
   readonly #merged = new Map<string, readonly Tensor[]>()
   readonly #constants = new Map<string, Tensor>()
@@ -196,7 +197,7 @@ export class Builder {
     const outputs = types.map((type, i) => this.#tensor(names[i] === '' ? '' : this.unique(names[i] ?? like.op), type, undefined, index, i))
     const node: Node = {
       ...like,
-      name: like.name || outputs[0]?.name || like.op,
+      name: free(this.#nodeNames, this.#counters, like.name || outputs[0]?.name || like.op),
       inputs: inputs.map((t) => t?.name ?? ''),
       outputs: outputs.map((t) => t.name),
     }
@@ -210,15 +211,7 @@ export class Builder {
 
   /** The name itself where it is free, otherwise with a number. */
   unique(name: string): string {
-    if (!this.#names.has(name)) {
-      this.#names.add(name)
-      return name
-    }
-    let n = this.#counters.get(name) ?? 1
-    while (this.#names.has(`${name}_${n}`)) n++
-    this.#counters.set(name, n + 1)
-    this.#names.add(`${name}_${n}`)
-    return `${name}_${n}`
+    return free(this.#names, this.#counters, name)
   }
 
   /** Steps that the given tensors depend on, in order. */
@@ -281,6 +274,17 @@ export class Builder {
     if (t.b !== this) throw new BugError(`tensor '${t.name}' ${showShape(t.shape)} belongs to another builder`)
     return t
   }
+}
+
+/** A name that is not taken yet, and now is. */
+function free(taken: Set<string>, counters: Map<string, number>, name: string): string {
+  let found = name
+  for (let n = counters.get(name) ?? 1; taken.has(found); n++) {
+    found = `${name}_${n}`
+    counters.set(name, n + 1)
+  }
+  taken.add(found)
+  return found
 }
 
 function attrKey(attrs: ReadonlyMap<string, Attribute>): string {

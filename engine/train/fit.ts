@@ -213,7 +213,7 @@ async function makeJudge(o: FitOptions): Promise<((weights: ReadonlyMap<string, 
   const labels = o.labelled ? o.samples.dataset.labels : undefined
   const teacher = o.teacher ? await logitsOf(o.teacher, o.samples, indices, settings) : undefined
   if (!labels && !teacher) return undefined
-  const ids = [...(labels ? ['top-1', 'nll'] : []), ...(teacher ? ['agreement', 'kl-to-teacher'] : [])]
+  const ids = [...(labels ? ['top1', 'nll'] : []), ...(teacher ? ['agreement', 'kl-to-teacher'] : [])]
   return async (weights) => {
     const net = { ...o.student, model: withWeights(o.student.model, weights) }
     const { rows, classes } = await logitsOf(net, o.samples, indices, settings)
@@ -223,7 +223,7 @@ async function makeJudge(o: FitOptions): Promise<((weights: ReadonlyMap<string, 
     const metrics = Object.fromEntries(Object.entries(values).map(([id, v]) => [id, v.value]))
     // The distance breaks ties between equal counts of right answers.
     const distance = metrics['nll'] ?? metrics['kl-to-teacher'] ?? 0
-    return { score: (metrics['top-1'] ?? metrics.agreement ?? 0) - 1e-6 * Math.min(distance, 100), metrics }
+    return { score: (metrics['top1'] ?? metrics.agreement ?? 0) - 1e-6 * Math.min(distance, 100), metrics }
   }
 }
 

@@ -122,10 +122,10 @@ export function makeLab(o: LabOptions): Lab {
       const score = async (m: LabModel) => logitsOf((m as Trained).net, d, indices, { threads: o.threads })
       const { rows, classes } = await score(model)
       const teacher = options.teacher ? (await score(options.teacher)).rows : undefined
-      const meter = makeMeter(['top-1', 'agreement'])
+      const meter = makeMeter(['top1', 'agreement'])
       meter.add({ classes, logits: rows, label: indices.map((i) => d.labels[i]!), ...(teacher ? { teacherLogits: teacher } : {}) })
       const values = meter.finish()
-      return { top1: 100 * values['top-1']!.value, ...(values.agreement ? { agreement: 100 * values.agreement.value } : {}) }
+      return { top1: 100 * values['top1']!.value, ...(values.agreement ? { agreement: 100 * values.agreement.value } : {}) }
     },
     logits: async (model, data, indices) => (await logitsOf((model as Trained).net, data as Data, indices, { threads: o.threads })).rows,
   }

@@ -240,9 +240,9 @@ function finish(
       : spec.optimizer.update({ p, g: sum(present), slots, lr, scalars: fed, decay: weightDecay > 0, o: spec.optimizerOptions })
     s.next.set(name, made.p)
     for (const [slot, t] of Object.entries(made.slots)) s.next.set(`slot/${slot}/${name}`, t)
-    if (spec.ema !== undefined && name.startsWith(PARAM)) {
+    if (decay && name.startsWith(PARAM)) {
       const shadow = s.held(`ema/${name}`, p.shape, { sameAs: name })
-      s.next.set(shadow.name, averaged(made.p, shadow, decay!))
+      s.next.set(shadow.name, averaged(made.p, shadow, decay))
     }
   })
 }

@@ -21,8 +21,10 @@ export const Conv = defineOp({
   since: 11,
   attrs: convAttrs,
   infer({ x: [x, w], a, opt, fail }) {
-    if (x.shape.length < 3 || x.shape.length !== w.shape.length) fail(`input of rank ${x.shape.length} and weight of rank ${w.shape.length} do not fit`)
-    if (x.shape[1] !== w.shape[1]! * a.group) fail(`input has ${x.shape[1]} channels, the weight expects ${w.shape[1]! * a.group} (group ${a.group})`)
+    if (x.shape.length < 3 || x.shape.length !== w.shape.length)
+      fail(`input of rank ${x.shape.length} and weight of rank ${w.shape.length} do not fit`)
+    if (x.shape[1] !== w.shape[1]! * a.group)
+      fail(`input has ${x.shape[1]} channels, the weight expects ${w.shape[1]! * a.group} (group ${a.group})`)
     if (w.shape[0]! % a.group) fail(`${w.shape[0]} output channels are not a multiple of group ${a.group}`)
     const bias = opt(2)
     if (bias && bias.shape[0] !== w.shape[0]) fail(`bias has ${bias.shape[0]} values for ${w.shape[0]} output channels`)
@@ -45,11 +47,40 @@ export const Conv = defineOp({
   quant: { inputs: [0, 1], weight: { input: 1, axis: 0 } },
   examples: [
     { x: [[2, 3, 6, 5], [4, 3, 3, 3], [4]], a: { pads: [1, 1, 1, 1] } },
-    { x: [[1, 4, 7, 6], [6, 2, 3, 2]], a: { group: 2, strides: [2, 1], pads: [1, 0, 0, 1] } },
-    { x: [[2, 4, 6, 6], [4, 1, 3, 3]], a: { group: 4, dilations: [2, 2], pads: [2, 2, 2, 2] } },
-    { x: [[1, 2, 6, 6], [3, 2, 3, 3]], a: { strides: [2, 2], auto_pad: 'SAME_UPPER' } },
-    { x: [[1, 2, 7], [3, 2, 3]], a: { strides: [3] } },
-    { x: [[1, 2, 3, 4, 3], [2, 2, 2, 2, 2]] },
+    {
+      x: [
+        [1, 4, 7, 6],
+        [6, 2, 3, 2],
+      ],
+      a: { group: 2, strides: [2, 1], pads: [1, 0, 0, 1] },
+    },
+    {
+      x: [
+        [2, 4, 6, 6],
+        [4, 1, 3, 3],
+      ],
+      a: { group: 4, dilations: [2, 2], pads: [2, 2, 2, 2] },
+    },
+    {
+      x: [
+        [1, 2, 6, 6],
+        [3, 2, 3, 3],
+      ],
+      a: { strides: [2, 2], auto_pad: 'SAME_UPPER' },
+    },
+    {
+      x: [
+        [1, 2, 7],
+        [3, 2, 3],
+      ],
+      a: { strides: [3] },
+    },
+    {
+      x: [
+        [1, 2, 3, 4, 3],
+        [2, 2, 2, 2, 2],
+      ],
+    },
   ],
 })
 
@@ -94,11 +125,19 @@ export const ConvTranspose = defineOp({
   attrs: { ...convAttrs, output_padding: ints(), output_shape: ints() },
   infer({ x: [x, w], a, fail }) {
     if (x.shape[1] !== w.shape[0]) fail(`input has ${x.shape[1]} channels, the weight expects ${w.shape[0]}`)
-    return [{ dtype: x.dtype, shape: [x.shape[0]!, w.shape[1]! * a.group, ...transposed(x.shape.slice(2), w.shape.slice(2), a).size] }]
+    return [
+      { dtype: x.dtype, shape: [x.shape[0]!, w.shape[1]! * a.group, ...transposed(x.shape.slice(2), w.shape.slice(2), a).size] },
+    ]
   },
   grad({ x: [x, w], dy: [dy], a, need, opt }) {
     const t = transposed(x.shape.slice(2), w.shape.slice(2), a)
-    const attrs = { kernel_shape: t.kernel, strides: t.strides, dilations: t.dilations, pads: [...t.begin, ...t.end], group: a.group }
+    const attrs = {
+      kernel_shape: t.kernel,
+      strides: t.strides,
+      dilations: t.dilations,
+      pads: [...t.begin, ...t.end],
+      group: a.group,
+    }
     return [
       need[0] ? dy.emit('Conv', [w], attrs) : null,
       need[1] ? dy.emit('ConvGradWeight', [x], attrs, { domain: PRIVATE }) : null,
@@ -113,8 +152,20 @@ export const ConvTranspose = defineOp({
   quant: { inputs: [0, 1], weight: { input: 1, axis: 1 } },
   examples: [
     { x: [[2, 3, 4, 3], [3, 2, 3, 3], [2]], a: { strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] } },
-    { x: [[1, 4, 3, 3], [4, 2, 2, 2]], a: { group: 2, strides: [2, 1] } },
-    { x: [[1, 2, 5], [2, 3, 3]], a: { dilations: [2] } },
+    {
+      x: [
+        [1, 4, 3, 3],
+        [4, 2, 2, 2],
+      ],
+      a: { group: 2, strides: [2, 1] },
+    },
+    {
+      x: [
+        [1, 2, 5],
+        [2, 3, 3],
+      ],
+      a: { dilations: [2] },
+    },
   ],
 })
 
@@ -122,7 +173,15 @@ export const ConvTranspose = defineOp({
 function transposed(
   size: readonly number[],
   kernelOf: readonly number[],
-  a: { auto_pad: string; kernel_shape?: readonly number[] | undefined; strides?: readonly number[] | undefined; dilations?: readonly number[] | undefined; pads?: readonly number[] | undefined; output_padding?: readonly number[] | undefined; output_shape?: readonly number[] | undefined },
+  a: {
+    auto_pad: string
+    kernel_shape?: readonly number[] | undefined
+    strides?: readonly number[] | undefined
+    dilations?: readonly number[] | undefined
+    pads?: readonly number[] | undefined
+    output_padding?: readonly number[] | undefined
+    output_shape?: readonly number[] | undefined
+  },
 ) {
   const n = size.length
   const kernel = a.kernel_shape ?? kernelOf
@@ -149,4 +208,3 @@ function transposed(
   }
   return { kernel, strides, dilations, begin, end, size: out }
 }
-

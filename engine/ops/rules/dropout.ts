@@ -11,7 +11,10 @@ export const Dropout = defineOp({
   attrs: { seed: int() },
   infer({ x: [x], outputs, value, opt, fail }) {
     if (opt(2) && value(2)?.[0] !== 0) fail('training_mode must be the constant false once dropout has been replaced by its mask')
-    return [{ dtype: x.dtype, shape: x.shape }, { dtype: 'bool' as const, shape: x.shape }].slice(0, outputs)
+    return [
+      { dtype: x.dtype, shape: x.shape },
+      { dtype: 'bool' as const, shape: x.shape },
+    ].slice(0, outputs)
   },
   grad: ({ dy: [dy] }) => [dy],
   simplify: ({ x: [x], y }) => (y.length === 1 ? x : undefined),

@@ -14,7 +14,9 @@ export const MatMul = defineOp({
     const a = p.shape.length === 1 ? [1, ...p.shape] : [...p.shape]
     const b = q.shape.length === 1 ? [...q.shape, 1] : [...q.shape]
     if (a.at(-1) !== b.at(-2)) fail(`inner sizes differ: ${showShape(p.shape)} by ${showShape(q.shape)}`)
-    const lead = broadcast(a.slice(0, -2), b.slice(0, -2)) ?? fail(`batch axes do not broadcast: ${showShape(p.shape)} by ${showShape(q.shape)}`)
+    const lead =
+      broadcast(a.slice(0, -2), b.slice(0, -2)) ??
+      fail(`batch axes do not broadcast: ${showShape(p.shape)} by ${showShape(q.shape)}`)
     const shape = [...lead, ...(p.shape.length === 1 ? [] : [a.at(-2)!]), ...(q.shape.length === 1 ? [] : [b.at(-1)!])]
     return [{ dtype: p.dtype, shape }]
   },
@@ -40,7 +42,23 @@ export const MatMul = defineOp({
         ]
       : [],
   quant: { inputs: [0, 1], weight: { input: 1, axis: 1 } },
-  examples: [{ x: [[3, 4], [4, 2]] }, { x: [[2, 1, 3, 4], [5, 4, 2]] }, { x: [[4], [4, 3]] }, { x: [[2, 3, 4], [4]] }, { x: [[4], [4]] }],
+  examples: [
+    {
+      x: [
+        [3, 4],
+        [4, 2],
+      ],
+    },
+    {
+      x: [
+        [2, 1, 3, 4],
+        [5, 4, 2],
+      ],
+    },
+    { x: [[4], [4, 3]] },
+    { x: [[2, 3, 4], [4]] },
+    { x: [[4], [4]] },
+  ],
 })
 
 /** y = alpha A' B' + beta C, with optional transposes. Spec: onnx Gemm-13. */
@@ -49,12 +67,14 @@ export const Gemm = defineOp({
   since: 11,
   attrs: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
   infer({ x: [p, q], a, opt, fail }) {
-    if (p.shape.length !== 2 || q.shape.length !== 2) fail(`expected matrices, found ${showShape(p.shape)} and ${showShape(q.shape)}`)
+    if (p.shape.length !== 2 || q.shape.length !== 2)
+      fail(`expected matrices, found ${showShape(p.shape)} and ${showShape(q.shape)}`)
     const [m, k] = a.transA ? [p.shape[1]!, p.shape[0]!] : [p.shape[0]!, p.shape[1]!]
     const [k2, n] = a.transB ? [q.shape[1]!, q.shape[0]!] : [q.shape[0]!, q.shape[1]!]
     if (k !== k2) fail(`inner sizes differ: ${k} and ${k2}`)
     const c = opt(2)
-    if (c && broadcast(c.shape, [m, n])?.join() !== `${m},${n}`) fail(`C of shape ${showShape(c.shape)} does not broadcast to [${m}, ${n}]`)
+    if (c && broadcast(c.shape, [m, n])?.join() !== `${m},${n}`)
+      fail(`C of shape ${showShape(c.shape)} does not broadcast to [${m}, ${n}]`)
     return [{ dtype: p.dtype, shape: [m, n] }]
   },
   grad({ x: [p, q], dy: [dy], a, need, opt }) {
@@ -71,13 +91,28 @@ export const Gemm = defineOp({
     { a: ['x0', a.transA ? 0 : 1], b: ['x1', a.transB ? 1 : 0] },
     { a: ['x1', a.transB ? 0 : 1], b: ['y0', 1] },
     { a: ['x0', a.transA ? 1 : 0], b: ['y0', 0] },
-    ...(c && c.shape.length > 0 && c.shape.at(-1) !== 1 ? [{ a: ['x1', a.transB ? 0 : 1], b: ['x2', c.shape.length - 1] } as Tie] : []),
+    ...(c && c.shape.length > 0 && c.shape.at(-1) !== 1
+      ? [{ a: ['x1', a.transB ? 0 : 1], b: ['x2', c.shape.length - 1] } as Tie]
+      : []),
   ],
   quant: { inputs: [0, 1], weight: { input: 1, axis: 1 } },
   examples: [
     { x: [[3, 4], [4, 2], [2]] },
-    { x: [[4, 3], [2, 4], [3, 1]], a: { transA: 1, transB: 1, alpha: 0.5, beta: 2 } },
-    { x: [[3, 4], [2, 4]], a: { transB: 1 } },
+    {
+      x: [
+        [4, 3],
+        [2, 4],
+        [3, 1],
+      ],
+      a: { transA: 1, transB: 1, alpha: 0.5, beta: 2 },
+    },
+    {
+      x: [
+        [3, 4],
+        [2, 4],
+      ],
+      a: { transB: 1 },
+    },
     { x: [[4, 3], [4, 2], []], a: { transA: 1 } },
   ],
 })

@@ -30,7 +30,12 @@ export const BatchNormalization = defineOp({
     const r = x.rank
     if (!a.training_mode) {
       const inv = variance.add(a.epsilon).sqrt().reciprocal()
-      return [x.sub(perChannel(mean, r)).mul(perChannel(inv.mul(scale), r)).add(perChannel(bias, r))]
+      return [
+        x
+          .sub(perChannel(mean, r))
+          .mul(perChannel(inv.mul(scale), r))
+          .add(perChannel(bias, r)),
+      ]
     }
     const [y, m, v] = batchNorm(x, scale, bias, a.epsilon)
     const running = (old: Tensor, now: Tensor) => old.mul(a.momentum).add(now.mul(1 - a.momentum))

@@ -12,7 +12,8 @@ const window = (x: { shape: readonly number[] }, a: SpatialAttrs & { ceil_mode: 
 
 function pooled({ x: [x], a, fail }: InferContext<SpatialAttrs & { ceil_mode: number }>): number[] {
   if (x.shape.length < 3) fail(`input of rank ${x.shape.length}, expected at least 3`)
-  if (a.kernel_shape?.length !== x.shape.length - 2) fail(`kernel_shape has ${a.kernel_shape?.length ?? 0} entries for ${x.shape.length - 2} spatial axes`)
+  if (a.kernel_shape?.length !== x.shape.length - 2)
+    fail(`kernel_shape has ${a.kernel_shape?.length ?? 0} entries for ${x.shape.length - 2} spatial axes`)
   return [...x.shape.slice(0, 2), ...window(x, a).out]
 }
 
@@ -23,7 +24,10 @@ export const MaxPool = defineOp({
   attrs: maxAttrs,
   infer(ctx) {
     const shape = pooled(ctx)
-    return [{ dtype: ctx.x[0].dtype, shape }, { dtype: 'int64' as const, shape }].slice(0, ctx.outputs) as { dtype: 'int64'; shape: number[] }[]
+    return [
+      { dtype: ctx.x[0].dtype, shape },
+      { dtype: 'int64' as const, shape },
+    ].slice(0, ctx.outputs) as { dtype: 'int64'; shape: number[] }[]
   },
   grad: ({ x: [x], dy: [dy], a }) => [x.emit('MaxPoolGrad', [dy], { ...a }, { domain: PRIVATE })],
   cost: ({ y: [y], a }) => product(y.shape) * product(a.kernel_shape ?? []),
@@ -98,7 +102,14 @@ export const AveragePool = defineOp({
     const dx = flat.emit(
       'ConvGradInput',
       [b.full([1, 1, ...g.kernel], 1, x.dtype)],
-      { kernel_shape: g.kernel, strides: g.strides, dilations: g.dilations, pads: [...g.begin, ...size.map(() => 0)], group: 1, input_shape: padded },
+      {
+        kernel_shape: g.kernel,
+        strides: g.strides,
+        dilations: g.dilations,
+        pads: [...g.begin, ...size.map(() => 0)],
+        group: 1,
+        input_shape: padded,
+      },
       { domain: PRIVATE },
     )
     return [crop(dx, size).reshape(x.shape)]
@@ -117,7 +128,13 @@ export const AveragePool = defineOp({
 /** The first `size` positions of each spatial axis. */
 function crop(x: Tensor, size: readonly number[]): Tensor {
   const axes = size.flatMap((s, i) => (x.shape[i + 2] !== s ? [i + 2] : []))
-  return axes.length ? x.slice(axes.map(() => 0), axes.map((i) => size[i - 2]!), axes) : x
+  return axes.length
+    ? x.slice(
+        axes.map(() => 0),
+        axes.map((i) => size[i - 2]!),
+        axes,
+      )
+    : x
 }
 
 const spatialAxes = (shape: readonly number[]) => shape.slice(2).map((_, i) => i + 2)

@@ -16,10 +16,18 @@ const alongAxis = (type: string, rule: Pick<OpRule, 'grad'>, flops: number): OpR
   })
 
 /** y = exp(x) / sum exp(x);  dx = y (dy - sum dy y). */
-export const Softmax = alongAxis('Softmax', { grad: ({ y: [y], dy: [dy], a }) => [y.mul(dy.sub(dy.mul(y).sum([a.axis as number], true)))] }, 5)
+export const Softmax = alongAxis(
+  'Softmax',
+  { grad: ({ y: [y], dy: [dy], a }) => [y.mul(dy.sub(dy.mul(y).sum([a.axis as number], true)))] },
+  5,
+)
 
 /** y = x - log sum exp(x);  dx = dy - exp(y) sum dy. */
-export const LogSoftmax = alongAxis('LogSoftmax', { grad: ({ y: [y], dy: [dy], a }) => [dy.sub(y.exp().mul(dy.sum([a.axis as number], true)))] }, 5)
+export const LogSoftmax = alongAxis(
+  'LogSoftmax',
+  { grad: ({ y: [y], dy: [dy], a }) => [dy.sub(y.exp().mul(dy.sum([a.axis as number], true)))] },
+  5,
+)
 
 /** One at the largest element along the axis. */
 export const Hardmax = alongAxis('Hardmax', { grad: 'zero' }, 1)

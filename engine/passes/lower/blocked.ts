@@ -1,5 +1,5 @@
 import { PRIVATE, type Tensor } from '../../ops/index.ts'
-import { NCHWC } from '../../ops/rules/nchwc.ts'
+import { nchwcDomain } from '../../ops/rules/nchwc.ts'
 import { geometry, type SpatialAttrs } from '../../ops/support/spatial.ts'
 import { defineLowering, type LoweringContext } from '../lowering.ts'
 
@@ -13,8 +13,8 @@ const attrsOf = (a: LoweringContext['a']) =>
 const usable = ({ target, x, a }: LoweringContext): boolean =>
   target.provider === 'cpu' && target.block > 1 && x[0].dtype === 'float32' && x[0].rank === 4 && attrsOf(a).group === 1
 
-const blocked = (x: Tensor): Tensor => x.emit('ReorderInput', [], {}, { domain: NCHWC })
-const plain = (x: Tensor, channels: number): Tensor => x.emit('ReorderOutput', [], { channels }, { domain: NCHWC })
+const blocked = (x: Tensor): Tensor => x.emit('ReorderInput', [], {}, { domain: nchwcDomain })
+const plain = (x: Tensor, channels: number): Tensor => x.emit('ReorderOutput', [], { channels }, { domain: nchwcDomain })
 
 /** [O, I, h, w] stored as [O/B][I/B][taps][i][o]; or as [O/B][I][taps][o] where there are fewer input channels than a block. */
 function blockedWeight(w: Tensor, block: number): Tensor {
@@ -44,7 +44,7 @@ export const convBlocked = defineLowering({
       'Conv',
       [blockedWeight(w, target.block), ...(bias ? [bias] : [])],
       { kernel_shape: g.kernel, strides: g.strides, dilations: g.dilations, pads: [...g.begin, ...g.end], group: 1 },
-      { domain: NCHWC },
+      { domain: nchwcDomain },
     )
     return [plain(y, w.shape[0]!)]
   },
@@ -78,7 +78,7 @@ export const convGradInputBlocked = defineLowering({
       'Conv',
       [filter],
       { kernel_shape: [h, v], strides: [1, 1], dilations: s.dilations, pads: [...begin, ...end], group: 1 },
-      { domain: NCHWC },
+      { domain: nchwcDomain },
     )
     return [plain(dx, i)]
   },
@@ -114,7 +114,7 @@ export const convGradWeightBlocked = defineLowering({
       'Conv',
       [filter],
       { kernel_shape: [h, v], strides: s.dilations, dilations: s.strides, pads: [0, 0, 0, 0], group: 1 },
-      { domain: NCHWC },
+      { domain: nchwcDomain },
     )
     return [plain(dw, o).transpose([1, 0, 2, 3])]
   },

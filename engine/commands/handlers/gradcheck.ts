@@ -1,0 +1,14 @@
+import { gradcheck } from '../../inspect/gradcheck.ts'
+import { readModel } from '../../onnx/index.ts'
+import { handler } from './handler.ts'
+
+export default handler<'gradcheck'>(async ({ model, wrt, order, seed, threads }, { emit, signal }) =>
+  gradcheck(await readModel(model), {
+    wrt,
+    order: order === 2 ? 2 : 1,
+    seed,
+    threads,
+    signal,
+    onProgress: (done, total) => emit('progress', { done, total, unit: 'tensors' }),
+  }),
+)
