@@ -1,5 +1,5 @@
 /**
- * Coloured shapes. The class is the form alone: colour, place, turn, size, a background slope, smaller distractors, an occluding bar
+ * Coloured shapes. The class is the form alone: hue, place, turn, size, a background slope, smaller distractors, an occluding bar
  * and noise are nuisance, and grow with `difficulty`.
  */
 import type { Random } from '../../random.ts'
@@ -70,9 +70,8 @@ export function drawShape(
   const dice = diceOf(random.fork('form'))
   const d = difficulty
   const values = new Float32Array(size * size * channels)
-  const paper = colour(dice, channels)
-  const ink = contrasting(dice, paper, 0.9 - 0.6 * d)
-  const [slopeX, slopeY] = [dice.between(-0.5, 0.5) * d, dice.between(-0.5, 0.5) * d]
+  const [paper, ink] = twoColours(dice, channels, d)
+  const [slopeX, slopeY] = [dice.between(-0.4, 0.4) * d, dice.between(-0.4, 0.4) * d]
   for (let at = 0; at < size * size; at++) {
     const slope = slopeX * ((at % size) / size - 0.5) + slopeY * (at / size / size - 0.5)
     for (let c = 0; c < channels; c++) values[at * channels + c] = paper[c]! + slope
@@ -87,16 +86,16 @@ export function drawShape(
     }
     stamp(values, size, channels, distance, place, colour(dice, channels))
   }
-  const radius = size * (0.36 - dice.between(0, 0.2) * d)
-  const slack = Math.max(0, 0.5 - radius / size) * (0.3 + 0.7 * d)
+  const radius = size * (0.36 - dice.between(0, 0.18) * d)
+  const slack = Math.max(0, 0.5 - radius / size) * (0.1 + 0.9 * d * d)
   const place = {
     x: size * (0.5 + dice.between(-slack, slack)),
     y: size * (0.5 + dice.between(-slack, slack)),
     radius,
-    angle: dice.between(-Math.PI, Math.PI) * (0.1 + 0.9 * d),
+    angle: dice.between(-Math.PI, Math.PI) * (0.05 + 0.95 * d ** 3),
   }
   stamp(values, size, channels, SHAPES[label]![1], place, ink)
-  if (dice.chance(0.6 * d)) {
+  if (dice.chance(0.6 * d ** 3)) {
     const bar = {
       x: place.x + dice.between(-radius, radius),
       y: place.y + dice.between(-radius, radius),
@@ -106,23 +105,25 @@ export function drawShape(
     stamp(values, size, channels, (_, y) => Math.abs(y) - 0.035, bar, colour(dice, channels))
   }
   const noise = random.fork('noise')
-  const sigma = 0.02 + 0.16 * d * d
+  const sigma = 0.02 + 0.14 * d * d
   for (let i = 0; i < values.length; i++) out[i] = toByte(values[i]! + sigma * quickNormal(noise, i))
 }
 
-function colour(dice: Dice, channels: number): number[] {
-  return Array.from({ length: channels }, () => dice.between(0, 1))
+function colour(dice: Dice, channels: number, low = 0, high = 1): number[] {
+  return Array.from({ length: channels }, () => dice.between(low, high))
 }
 
-/** A colour at least `distance` away in some channel; the search is bounded because a middle gray has nothing beyond 0.5. */
-function contrasting(dice: Dice, other: readonly number[], distance: number): number[] {
-  let best = colour(dice, other.length)
-  const gap = (candidate: readonly number[]) => Math.max(...candidate.map((v, c) => Math.abs(v - other[c]!)))
-  for (let i = 0; i < 24 && gap(best) < distance; i++) {
-    const candidate = colour(dice, other.length)
-    if (gap(candidate) > gap(best)) best = candidate
+/** Background and shape: any hues, the shape lighter; at high difficulty close in lightness and now and then the darker one. */
+function twoColours(dice: Dice, channels: number, d: number): [paper: number[], ink: number[]] {
+  const paper = colour(dice, channels, 0, 0.4 + 0.4 * d)
+  const lightness = (c: readonly number[]) => c.reduce((a, b) => a + b, 0) / channels
+  let ink = colour(dice, channels, 0.6 - 0.4 * d, 1)
+  // The search is bounded: beside the lightest backgrounds the gap may not exist.
+  for (let i = 0; i < 16 && lightness(ink) - lightness(paper) < 0.45 - 0.35 * d; i++) {
+    const other = colour(dice, channels, 0.6 - 0.4 * d, 1)
+    if (lightness(other) > lightness(ink)) ink = other
   }
-  return best
+  return dice.chance(0.5 * d ** 3) ? [ink, paper] : [paper, ink]
 }
 
 interface Place {
