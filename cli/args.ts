@@ -156,7 +156,7 @@ function readOptions(name: CommandName, words: readonly string[]): Record<string
     const negated = fields.find((one) => one.kind === 'boolean' && `--no-${kebab(one.name)}` === flag)
     if (negated && equals < 0) set(negated, 'false', flag)
     else if (!field) {
-      const known = [...fields.map((one) => flagOf(one.name)), ...OWN]
+      const known = [...fields.map((one) => flagOf(one.name)), ...OWN.filter((own) => own !== '-h')]
       fail(`'${verbOf(name)}' has no option ${flag}`, flag, didYouMean(flag, known))
     } else if (equals >= 0) set(field, word.slice(equals + 1), flag)
     else if (field.kind === 'boolean') set(field, 'true', flag)

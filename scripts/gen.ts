@@ -2,10 +2,12 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FAMILIES } from './families.ts'
-import { layersMarkdown } from './layers.ts'
+import { HANDLERS, handlersText } from './handlers.ts'
+import { foldersMarkdown, layersMarkdown } from './layers.ts'
 import { generateList } from './lists.ts'
 import { mendLock } from './lockfile.ts'
 import { fillBlock } from './markdown.ts'
+import { RECIPE_SCHEMA, recipeSchemaText } from './recipeSchema.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
@@ -32,9 +34,15 @@ export async function generate(root: string, check: boolean): Promise<{ written:
       problems.push((failure as Error).message)
     }
   }
-  for (const path of ['docs/architecture.md', 'engine/README.md']) {
-    if (existsSync(join(root, path))) put(path, fillBlock(readFileSync(join(root, path), 'utf8'), 'layers', layersMarkdown()))
+  const blocks = {
+    'docs/architecture.md': ['layers', layersMarkdown()],
+    'engine/README.md': ['folders', foldersMarkdown()],
+  } as const
+  for (const [path, [name, content]] of Object.entries(blocks)) {
+    if (existsSync(join(root, path))) put(path, fillBlock(readFileSync(join(root, path), 'utf8'), name, content))
   }
+  if (existsSync(join(root, RECIPE_SCHEMA))) put(RECIPE_SCHEMA, await recipeSchemaText(root))
+  if (existsSync(join(root, HANDLERS, '..'))) put(HANDLERS, await handlersText(root))
   put('package-lock.json', mendLock(root, readFileSync(join(root, 'package-lock.json'), 'utf8')))
   return { written, problems }
 }

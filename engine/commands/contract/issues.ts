@@ -36,18 +36,27 @@ const valueAt = (root: unknown, path: Path): unknown =>
     root,
   )
 
-/** The schema of a field, or undefined where the path leaves what can be followed (unions). */
-function schemaAt(root: z.ZodType, path: Path): z.ZodType | undefined {
-  let schema: unknown = root
-  for (const part of path) {
-    while (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
-      schema = schema.unwrap()
-    if (schema instanceof z.ZodObject) schema = schema.shape[String(part)]
-    else if (schema instanceof z.ZodArray) schema = schema.element
-    else if (schema instanceof z.ZodRecord) schema = schema.valueType
-    else return undefined
+type Wrapper = z.ZodOptional | z.ZodDefault | z.ZodPrefault | z.ZodNullable
+const isWrapper = (schema: unknown): schema is Wrapper =>
+  schema instanceof z.ZodOptional ||
+  schema instanceof z.ZodDefault ||
+  schema instanceof z.ZodPrefault ||
+  schema instanceof z.ZodNullable
+
+/** The schema of a field, or undefined where the path leaves what can be followed. Of a union, the first alternative that has the field. */
+function schemaAt(schema: unknown, path: Path): z.ZodType | undefined {
+  while (isWrapper(schema)) schema = schema.unwrap()
+  const [part, ...rest] = path
+  if (part === undefined) return schema as z.ZodType | undefined
+  if (schema instanceof z.ZodObject) return schemaAt(schema.shape[String(part)], rest)
+  if (schema instanceof z.ZodArray) return schemaAt(schema.element, rest)
+  if (schema instanceof z.ZodRecord) return schemaAt(schema.valueType, rest)
+  if (!(schema instanceof z.ZodUnion)) return undefined
+  for (const option of schema.options) {
+    const found = schemaAt(option, path)
+    if (found) return found
   }
-  return schema as z.ZodType | undefined
+  return undefined
 }
 
 /** What a schema accepts, in words: `a positive number`, `one of sgd, adam`. */

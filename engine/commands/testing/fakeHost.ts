@@ -9,7 +9,7 @@ import { ModelError, StillroomError } from '../../errors.ts'
 import { childPort } from '../childPort.ts'
 import { makeDispatcher } from '../dispatch.ts'
 import { handler, type HandlerTable } from '../handlers/handler.ts'
-import { handlers } from '../handlers/index.ts'
+import { handlers } from '../handlers/list.gen.ts'
 import { serveHost } from '../host.ts'
 
 const inspect = handler<'inspect'>(async ({ model }) => {
@@ -30,6 +30,7 @@ const distill = handler<'distill'>(async (input, { emit, signal, store, resume }
   const { id } = store.claimRun(run.id)
   const first = resume?.checkpoint?.step ?? 0
   emit('started', { run: id, steps })
+  emit('message', { level: 'info', text: `host ${process.pid}` })
   for (let step = first + 1; step <= steps; step++) {
     await sleep(20)
     emit('step', { step, steps, losses: { total: 1 / step }, rate: 50, etaSeconds: (steps - step) / 50, lr: 0.1 })
