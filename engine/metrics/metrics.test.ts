@@ -55,7 +55,7 @@ describe.each(allMetrics.map((metric) => [metric.id, metric] as const))('%s', (i
 
 describe('makeMeter', () => {
   it('names the known metrics for an unknown one, and the field of a wrong option', () => {
-    expect(() => makeMeter(['f1'])).toThrow(/top-1.*found 'f1'/)
+    expect(() => makeMeter(['f1'])).toThrow(/top1.*found 'f1'/)
     expect(() => makeMeter(['ece'], { ece: { bins: 1 } })).toThrow(expect.objectContaining({ where: 'metrics.ece.bins' }))
   })
 })
