@@ -2,7 +2,7 @@ import { OptionError } from '../errors.ts'
 import type { Model } from '../ir/index.ts'
 import { readModel } from '../onnx/index.ts'
 import { buildTemplate, findTemplate, templateNames } from './buildTemplate.ts'
-import { hoistConstants } from './hoistConstants.ts'
+import { normalise } from './normalise.ts'
 import { reinitialise } from './reinitialise.ts'
 import { scaleWidth } from './scaleWidth.ts'
 import { parseQuery, splitSpec } from './spec.ts'
@@ -30,7 +30,7 @@ export async function loadStudent(spec: string, ctx: StudentContext): Promise<Mo
   if (path.endsWith('.onnx')) {
     const init = initOf(query, ['keep', 'fresh'], spec)
     const model = await readModel(path)
-    return init === 'fresh' ? reinitialise(hoistConstants(model), ctx.seed) : model
+    return init === 'fresh' ? reinitialise(normalise(model), ctx.seed) : model
   }
   const { name, argument } = splitSpec(spec)
   if (name === 'width') return widthOf(spec, argument, query, ctx)

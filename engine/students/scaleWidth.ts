@@ -2,7 +2,7 @@ import { ModelError, OptionError, StillroomError, UnsupportedError } from '../er
 import { isFloat, showNode, showShape, sizeOf, strides, TensorData, type Graph, type Model, type Node } from '../ir/index.ts'
 import { inlineGraph, newBuilder, type Builder, type Step, type Tensor } from '../ops/index.ts'
 import { ChannelGroups, tensorAt, tiedAxes } from './channelGroups.ts'
-import { hoistConstants } from './hoistConstants.ts'
+import { normalise } from './normalise.ts'
 import { reinitialise } from './reinitialise.ts'
 
 export interface WidthOptions {
@@ -33,7 +33,7 @@ export function scaleWidth(model: Model, x: number, options: WidthOptions): Mode
       where: 'student',
       hint: 'leave init=slice out',
     })
-  const hoisted = hoistConstants(model)
+  const hoisted = normalise(model)
   const { b, values } = trace(hoisted, options.input)
   const groups = new ChannelGroups(b.steps)
   const scaled = scaledGroups(hoisted.graph, b, values, groups)

@@ -1,7 +1,12 @@
 import type { Model, TensorData } from '../ir/index.ts'
+import { inlineFunctions, upgradeOpset } from '../onnx/index.ts'
 
-/** The same model with tensors of Constant nodes as initializers, where some exporters keep their weights. The given one is not changed. */
-export function hoistConstants(model: Model): Model {
+/**
+ * The model in the form that the rules of this folder look at: functions inlined, opset raised, tensors of Constant nodes (where some
+ * exporters keep their weights) as initializers. The given one is not changed.
+ */
+export function normalise(given: Model): Model {
+  const { model } = upgradeOpset(inlineFunctions(given))
   const { graph } = model
   const found = new Map<string, TensorData>()
   const outputs = new Set(graph.outputs.map((v) => v.name))
