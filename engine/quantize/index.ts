@@ -1,0 +1,7 @@
+export { quantizeModel, type LayerAccount, type Quantized, type QuantizeOptions } from './quantizeModel.ts'
+export { type Samples } from './calibrate.ts'
+export { defineScheme, type Grid, type Scheme } from './scheme.ts'
+export { defineCalibrator, type Calibrator, type RealRange } from './calibrator.ts'
+export { Histogram } from './histogram.ts'
+export { schemes } from './schemes/list.gen.ts'
+export { calibrators } from './calibrators/list.gen.ts'

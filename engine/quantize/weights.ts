@@ -1,0 +1,78 @@
+import { sizeOf, TensorData } from '../ir/index.ts'
+import { clampTo, type Grid } from './scheme.ts'
+
+export interface QuantizedWeight {
+  values: TensorData
+  /** One for each channel, or a single one for the tensor (dims []). */
+  scale: TensorData
+  zero: TensorData
+  /** Signal to quantization noise of the weight, dB; Infinity where nothing is lost. */
+  sqnr: number
+}
+
+/**
+ * Rounds a weight symmetrically around 0.
+ * `axis` is the axis with one scale each; undefined: one scale for all. `least` gives the smallest scale that a channel may have.
+ */
+export function quantizeWeight(
+  weight: TensorData,
+  axis: number | undefined,
+  grid: Grid,
+  least?: (channel: number) => number,
+): QuantizedWeight {
+  const values = weight.numbers()
+  const channels = axis === undefined ? 1 : weight.dims[axis]!
+  const inner = axis === undefined ? values.length : sizeOf(weight.dims.slice(axis + 1))
+  const channelOf = (i: number) => Math.floor(i / inner) % channels
+  const largest = new Float64Array(channels)
+  for (let i = 0; i < values.length; i++) largest[channelOf(i)] = Math.max(largest[channelOf(i)]!, Math.abs(values[i]!))
+  const scale = Float32Array.from(largest, (size, c) => Math.max(size / grid.high, least?.(c) ?? 0) || 1)
+  const out = new Int8Array(values.length)
+  let [signal, noise] = [0, 0]
+  for (let i = 0; i < values.length; i++) {
+    const s = scale[channelOf(i)]!
+    out[i] = clampTo(grid, values[i]! / s)
+    signal += values[i]! ** 2
+    noise += (values[i]! - out[i]! * s) ** 2
+  }
+  const dims = axis === undefined ? [] : [channels]
+  return {
+    values: TensorData.of(grid.dtype, weight.dims, out),
+    scale: TensorData.of('float32', dims, scale),
+    zero: TensorData.of(grid.dtype, dims, new Int8Array(channels)),
+    sqnr: decibels(signal, noise),
+  }
+}
+
+/**
+ * A bias as the integer kernels add it: int32, scale = input scale x weight scale, no zero point.
+ * @returns the bias for each of `channels`, and its scale
+ */
+export function quantizeBias(
+  bias: TensorData,
+  channels: number,
+  inputScale: number,
+  weightScale: TensorData,
+): { values: TensorData; scale: TensorData } {
+  const real = bias.numbers()
+  const weights = weightScale.numbers()
+  const scale = Float32Array.from(weights, (s) => s * inputScale)
+  const limit = { low: -(2 ** 31) + 1, high: 2 ** 31 - 1 }
+  const values = Int32Array.from({ length: channels }, (_, c) =>
+    clampTo(limit, real[real.length === 1 ? 0 : c]! / scale[scale.length === 1 ? 0 : c]!),
+  )
+  return { values: TensorData.of('int32', [channels], values), scale: TensorData.of('float32', weightScale.dims, scale) }
+}
+
+/**
+ * Smallest weight scale with which a bias still fits into 32 bits with room for the products, and, for a channel without weights,
+ * one with which the bias is exact to 2^-20.
+ */
+export const leastScale = (bias: TensorData | undefined, inputScale: number): ((channel: number) => number) | undefined => {
+  if (!bias) return undefined
+  const real = bias.numbers()
+  return (c) => Math.abs(real[real.length === 1 ? 0 : c]!) / (inputScale * 2 ** 28)
+}
+
+/** 10 log10(signal / noise); Infinity without noise, undefined signal counts as 0 dB at best. */
+export const decibels = (signal: number, noise: number): number => (noise === 0 ? Infinity : 10 * Math.log10(signal / noise))
