@@ -1,0 +1,3 @@
+export { benchmarkModels, type BenchmarkOptions, type BenchmarkResult, type Measured } from './benchmarkModels.ts'
+export { latencyOf, median, quantile, ratioOf, type Latency } from './statistics.ts'
+export { peakMemory, PEAK_METHOD } from './memory.ts'
