@@ -19,10 +19,7 @@ export interface QuantizeOptions extends RunOptions {
   calibration?: string | undefined
   /** What shares one weight scale; default `per-channel`. */
   granularity?: 'per-channel' | 'per-tensor' | undefined
-  /**
-   * Weights in 7 bits. On x86 processors without VNNI the integer kernels add pairs of products in 16 bits, which full 8-bit weights
-   * can overflow. Default false.
-   */
+  /** Weights in 7 bits where the scheme could overflow on x86 processors without VNNI (`Scheme.saturates`). Default false. */
   reduceRange?: boolean | undefined
   /** Inputs from the training data, in batches; gone through twice. */
   samples: Samples
@@ -116,7 +113,7 @@ function choose<T extends { id: string }>(list: readonly T[], id: string, where:
 
 /** 64 x 255 x 2 is the largest sum of two products that 16 bits hold. */
 const reduced = (scheme: Scheme, reduce: boolean): Scheme =>
-  reduce ? { ...scheme, weightBits: 7, weights: { ...scheme.weights, low: -64, high: 64 } } : scheme
+  reduce && scheme.saturates ? { ...scheme, weightBits: 7, weights: { ...scheme.weights, low: -64, high: 64 } } : scheme
 
 /** Scales for each channel exist from opset 13 on; ONNX Runtime's own operators do the same for older models. */
 function quantizationDomain(model: Model, warnings: string[]): string {

@@ -16,9 +16,11 @@ export interface Scheme {
   /** Bits of each weight and activation, for messages and reports. */
   readonly weightBits: number
   readonly activationBits: number
+  /** Products are added in pairs in 16 bits on x86 processors without VNNI, which full 8-bit weights can overflow. */
+  readonly saturates: boolean
   /** Activations, asymmetric, one scale for a tensor. */
   readonly activations: Grid
-  /** Weights, symmetric around 0: `low` = -`high`. */
+  /** Weights, symmetric: the middle of the grid stands for 0. */
   readonly weights: Grid
 }
 

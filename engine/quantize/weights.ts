@@ -1,4 +1,4 @@
-import { sizeOf, TensorData } from '../ir/index.ts'
+import { allocate, sizeOf, TensorData } from '../ir/index.ts'
 import { clampTo, type Grid } from './scheme.ts'
 
 export interface QuantizedWeight {
@@ -21,25 +21,28 @@ export function quantizeWeight(
   least?: (channel: number) => number,
 ): QuantizedWeight {
   const values = weight.numbers()
+  const zero = (grid.low + grid.high) / 2
+  const half = grid.high - zero
   const channels = axis === undefined ? 1 : weight.dims[axis]!
   const inner = axis === undefined ? values.length : sizeOf(weight.dims.slice(axis + 1))
   const channelOf = (i: number) => Math.floor(i / inner) % channels
   const largest = new Float64Array(channels)
   for (let i = 0; i < values.length; i++) largest[channelOf(i)] = Math.max(largest[channelOf(i)]!, Math.abs(values[i]!))
-  const scale = Float32Array.from(largest, (size, c) => Math.max(size / grid.high, least?.(c) ?? 0) || 1)
-  const out = new Int8Array(values.length)
+  const scale = Float32Array.from(largest, (size, c) => Math.max(size / half, least?.(c) ?? 0) || 1)
+  const out = allocate(grid.dtype, values.length)
   let [signal, noise] = [0, 0]
   for (let i = 0; i < values.length; i++) {
     const s = scale[channelOf(i)]!
-    out[i] = clampTo(grid, values[i]! / s)
+    const level = clampTo(grid, values[i]! / s + zero)
+    out[i] = level
     signal += values[i]! ** 2
-    noise += (values[i]! - out[i]! * s) ** 2
+    noise += (values[i]! - (level - zero) * s) ** 2
   }
   const dims = axis === undefined ? [] : [channels]
   return {
     values: TensorData.of(grid.dtype, weight.dims, out),
     scale: TensorData.of('float32', dims, scale),
-    zero: TensorData.of(grid.dtype, dims, new Int8Array(channels)),
+    zero: TensorData.from(grid.dtype, dims, new Array<number>(channels).fill(zero)),
     sqnr: decibels(signal, noise),
   }
 }
