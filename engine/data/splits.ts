@@ -8,12 +8,15 @@ export interface SplitOptions {
   /** Share of the training part that is held out for validation, in [0, 1). */
   validationShare?: number
   seed: number
-  /** Give each part the same mix of classes. Default: when labels are known. */
+  /**
+   * Give each part the same mix of classes. Default: no, so that the parts are the same whether labels are used or not: what one verb
+   * trained on without labels, another must not judge on with them.
+   */
   stratify?: boolean
 }
 
 /**
- * Training, validation and test samples; what is cut by share is shuffled. A set with its own parts keeps them. Without labels the answer depends on the
+ * Training, validation and test samples; what is cut by share is shuffled. A set with its own parts keeps them. The answer depends on the
  * number of samples and the seed alone, so it is the same whether or not a labels file exists.
  * @throws OptionError for shares out of range.
  */
@@ -23,7 +26,7 @@ export function makeSplits(set: DataSet, { share = 0.8, validationShare = 0.1, s
   if (!(validationShare >= 0 && validationShare < 1)) {
     throw new OptionError(`expected a share of 0 or more and below 1, found ${validationShare}`, { where: 'validationShare' })
   }
-  const labels = (stratify ?? true) ? set.labels : undefined
+  const labels = stratify ? set.labels : undefined
   const cut = (indices: Int32Array, part: number, name: string) => divide(indices, part, labels, seed, name)
   const own = set.splits
   const [training, test] = own ? [range(own.train), range(own.test)] : cut(range([0, set.length]), share, 'split')

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeSplits, openDataSet } from '../../data/index.ts'
-import { OptionError, StillroomError } from '../../errors.ts'
-import { choosePreprocess, evaluateModel } from '../../evaluate/index.ts'
-import { logitsTap, prepareModel } from '../../inspect/index.ts'
+import { channelCount, defaultPreprocess, fitImages, inputShape, makeSplits, openDataSet, parsePreprocess, pixelStatistics, type DataSet, type Preprocess } from '../../data/index.ts'
+import { OptionError, StillroomError, UnsupportedError } from '../../errors.ts'
+import { choosePreprocess, evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
+import { findLogits, prepareModel } from '../../inspect/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { findMethod, type Method } from '../../methods/index.ts'
 import { encodeModel, writeModel } from '../../onnx/index.ts'
@@ -50,17 +50,20 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
   if (!ctx.resume) checkOut(input.out, input.overwrite)
   const methods = methodsOf(input.method ?? [], input.option ?? {})
   const { dataset, splits, labelled } = await openData(input)
-  const teacherModel = input.teacher ? await prepareModel(input.teacher) : undefined
-  const chosen = await choosePreprocess({ model: teacherModel, dataset, indices: splits.train, preprocess: input.preprocess, student: input.student, threads: input.threads })
-  if (chosen.message) ctx.emit('message', { level: 'info', text: chosen.message })
-  for (const text of dataset.warnings) ctx.emit('message', { level: 'warning', text })
+  const prepared = input.teacher ? await prepareModel(input.teacher) : undefined
+  const teacherModel = prepared?.model
+  const chosen = await preprocessing(input, dataset, splits.train, labelled)
+  ctx.emit('message', { level: 'info', text: chosen.text })
+  for (const text of [...dataset.warnings, ...(prepared?.warnings ?? [])]) ctx.emit('message', { level: 'warning', text })
+  if (prepared && prepared.batch !== 'free')
+    throw new UnsupportedError(`the teacher runs with batches of ${prepared.batch} only`, { where: input.teacher!, hint: 'export it with a free batch dimension' })
 
-  const teacherNet = teacherModel && toNet(teacherModel, logitsTap(teacherModel))
-  const shape = chosen.shape
+  const teacherNet = teacherModel && tapped(teacherModel)
+  const shape = chosen.preprocess ? inputShape(chosen.preprocess) : dataset.sample.shape
   const classes = teacherNet ? widthOf(teacherNet, shape) : (dataset.classes?.length ?? 0)
   if (classes < 2) throw new OptionError('training without a teacher needs labelled data', { where: 'labels', hint: 'use --labels on with a labelled data set' })
   const source = await loadStudent(input.student, { input: shape, classes, seed: input.seed, teacher: teacherModel })
-  let studentNet = toNet(source, logitsTap(source))
+  let studentNet = tapped(source)
   if (widthOf(studentNet, shape) !== classes)
     throw new OptionError(`the student answers with ${widthOf(studentNet, shape)} values, ${classes} are expected`, { where: 'student' })
   const pairs = teacherNet && methods.some((m) => m.method.needs.features) ? pairLayers(studentNet, teacherNet, shape, input.pairs) : []
@@ -101,7 +104,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       },
     })
     points.flush()
-    const model = withWeights(source, result.weights)
+    const model = described(withWeights(source, result.weights), chosen.preprocess)
     const done = await finish({ input, ctx, run: run.id, folder, model, teacher: teacherModel, dataset, splits, labelled, preprocess: chosen.preprocess, shape })
     const answer: Result = {
       run: run.id,
@@ -109,7 +112,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       steps: result.steps,
       seconds: result.seconds,
       stepsPerSecond: result.stepsPerSecond,
-      metrics: done.metrics,
+      metrics: done.metrics as Result['metrics'],
       labelsUsed: labelled && (methods.length === 0 || methods.some((m) => m.method.needs.labels !== 'unused')),
       ...(resume ? { resumedFromStep: resume.step } : {}),
       ...(teacherModel ? { teacher: cost(teacherModel, shape) } : {}),
@@ -128,6 +131,40 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
     if (known?.code === 'interrupted') throw new StillroomError('interrupted', known.message, { where: run.id, hint: `stillroom runs resume ${run.id}` })
     throw error
   }
+}
+
+/** A network tapped behind a final softmax. */
+function tapped(model: Model): Net {
+  const { model: open, value } = { model, ...findLogits(model) }
+  return toNet(open, value)
+}
+
+/** The trained file says how its pixels are prepared, so that no later verb has to guess. */
+function described(model: Model, preprocess: Preprocess | undefined): Model {
+  if (!preprocess) return model
+  return { ...model, metadata: new Map([...model.metadata, [PREPROCESS_KEY, JSON.stringify(preprocess)]]) }
+}
+
+/** That of the teacher, or of a student file that has one; a fresh student takes the data's own statistics. */
+async function preprocessing(input: Input, dataset: DataSet, train: Int32Array, labelled: boolean): Promise<{ preprocess: Preprocess | undefined; text: string }> {
+  const file = input.teacher ?? (/\.onnx$/.test(input.student) ? input.student : undefined)
+  if (file) {
+    const predictor = await openPredictor(file, { threads: input.threads, provider: input.provider })
+    try {
+      return await choosePreprocess(predictor, dataset, { wanted: input.preprocess, indices: train, labels: labelled, seed: input.seed })
+    } finally {
+      await predictor.release()
+    }
+  }
+  if (dataset.kind !== 'image') return { preprocess: undefined, text: 'samples are tensors and pass as they are' }
+  if (existsSync(input.preprocess)) return { preprocess: parsePreprocess(JSON.parse(readFileSync(input.preprocess, 'utf8'))), text: `preprocessing from ${input.preprocess}` }
+  const plain = defaultPreprocess(dataset)
+  const raw = await dataset.read(train.slice(0, 2000))
+  if (raw.kind === 'tensor') return { preprocess: plain, text: 'pixels in 0..1' }
+  const { mean, std } = pixelStatistics(fitImages(raw, plain), channelCount(plain))
+  const round = (v: number) => Number(v.toPrecision(4))
+  const preprocess = { ...plain, mean: mean.map(round), std: std.map((v) => Math.max(1e-3, round(v))) }
+  return { preprocess, text: `pixels in 0..1, less mean ${preprocess.mean.join(', ')}, over deviation ${preprocess.std.join(', ')} of the training samples` }
 }
 
 /** The data of a verb with its splits. Labels that are off are never opened. */
@@ -216,7 +253,7 @@ function dropOld(ctx: HandlerContext<'distill'>, run: string, folder: string): v
   const keep = new Set(ctx.store.checkpoints(run).slice(-2).map((c) => c.path))
   for (const name of readdirSync(folder)) {
     const path = join(folder, name)
-    if (/^checkpoint-\d+\.ckpt$/.test(name) && !keep.has(path)) rmQuietly(path)
+    if (/^checkpoint-\d+\.ckpt$/.test(name) && !keep.has(path)) rmSync(path, { force: true })
   }
 }
 
@@ -264,10 +301,17 @@ async function finish(o: {
   writeFileSync(join(out, 'recipe.json'), `${JSON.stringify({ verb: o.teacher ? 'distill' : 'train', ...input }, null, 2)}\n`)
   const bytes = readFileSync(path)
   ctx.store.addArtifact({ run: o.run, kind: 'model', path, bytes: bytes.length, sha256: sha256(bytes), parents: [] })
-  const judge = (indices: Int32Array) =>
-    evaluateModel({ model: o.model, against: o.teacher, dataset, indices, preprocess: o.preprocess, threads: input.threads, provider: input.provider })
-  const metrics: Result['metrics'] = {}
-  if (o.splits.validation.length) metrics.validation = (await judge(o.splits.validation)).metrics
-  if (o.splits.test.length) metrics.test = (await judge(o.splits.test)).metrics
+  const session = { threads: input.threads, provider: input.provider }
+  const model = await openPredictor(o.model, { ...session, name: 'student' })
+  const against = o.teacher && (await openPredictor(o.teacher, { ...session, name: 'teacher' }))
+  const metrics: Record<string, Awaited<ReturnType<typeof evaluateModel>>['metrics']> = {}
+  try {
+    for (const part of ['validation', 'test'] as const)
+      if (o.splits[part].length)
+        metrics[part] = (await evaluateModel({ model, against, dataset, indices: o.splits[part], preprocess: o.preprocess })).metrics
+  } finally {
+    await model.release()
+    await against?.release()
+  }
   return { out, path, metrics }
 }

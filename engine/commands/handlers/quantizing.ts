@@ -1,0 +1,112 @@
+import type { DataSet, Preprocess, Splits } from '../../data/index.ts'
+import { ModelError, StillroomError, UnsupportedError } from '../../errors.ts'
+import { rebatch } from '../../inspect/index.ts'
+import { assertValid, type Model } from '../../ir/index.ts'
+import { inlineFunctions, readModel, upgradeOpset } from '../../onnx/index.ts'
+import { quantizeModel, samplesFor, schemes, type Quantized } from '../../quantize/index.ts'
+import { random } from '../../random.ts'
+import { probeDevices } from '../../session/index.ts'
+
+/** Opset of quantized files whose model is older than scales for each channel (13). */
+const QUANTIZED_OPSET = 17
+/** Samples that ranges are taken from unless the person says otherwise. */
+const CALIBRATION_SAMPLES = 256
+
+/**
+ * Reads a model for quantizing or exporting: valid, functions inlined, at opset 13 or later and of any batch size where that can be
+ * done. Warnings say what could not.
+ */
+export async function readSource(path: string, warn: (text: string) => void): Promise<Model> {
+  const raw = await readModel(path)
+  assertValid(raw, path)
+  const own = raw.opsets.get('') ?? 1
+  const { model, notUpgraded } = upgradeOpset(inlineFunctions(raw), own < 13 ? QUANTIZED_OPSET : own)
+  for (const { op, from, reason } of notUpgraded.slice(0, 1))
+    warn(`the model stays at its opset: ${op} of opset ${from}: ${reason}`)
+  try {
+    return await rebatch(model)
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error
+    warn(error.message)
+    return model
+  }
+}
+
+export interface QuantizeRequest {
+  model: Model
+  dataset: DataSet
+  splits: Splits
+  preprocess: Preprocess | undefined
+  scheme: string
+  calibration: string
+  granularity: string
+  samples?: number | undefined
+  seed: number
+  threads?: number | undefined
+  signal: AbortSignal
+  warn(text: string): void
+  progress(done: number, total: number): void
+}
+
+/** Quantizes with ranges from the training share. Errors: UnsupportedError for what is listed but not there yet. */
+export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
+  if (!schemes.some((s) => s.id === q.scheme))
+    throw new UnsupportedError(`scheme '${q.scheme}' is not there yet, expected ${schemes.map((s) => s.id).join(' or ')}`, {
+      where: 'scheme',
+      hint: 'engine/quantize/schemes has one file for each scheme',
+    })
+  if (q.granularity === 'block')
+    throw new UnsupportedError("granularity 'block' needs a weight-only scheme, which is not there yet", { where: 'granularity' })
+  const { train } = q.splits
+  const order = random(q.seed, 'calibration').permutation(train.length)
+  const indices = order.slice(0, q.samples ?? CALIBRATION_SAMPLES).map((at) => train[at]!)
+  try {
+    const done = await quantizeModel(q.model, {
+      scheme: q.scheme,
+      calibration: q.calibration,
+      granularity: q.granularity as 'per-channel' | 'per-tensor',
+      reduceRange: await needsReducedRange(q),
+      samples: samplesFor(q.model, { dataset: q.dataset, indices, preprocess: q.preprocess }),
+      threads: q.threads,
+      signal: q.signal,
+      onProgress: (count) => q.progress(Math.min(count, indices.length), indices.length),
+    })
+    done.warnings.forEach(q.warn)
+    return done
+  } catch (error) {
+    if (q.signal.aborted) throw new StillroomError('interrupted', 'quantization was stopped', { where: 'quantize' })
+    throw error
+  }
+}
+
+/** Whether this machine's integer kernels could overflow with full 8-bit weights; says so. */
+async function needsReducedRange({ scheme, warn }: QuantizeRequest): Promise<boolean> {
+  const { cpu } = await probeDevices()
+  const safe = ['AVX-VNNI', 'AVX-512-VNNI', 'AMX-INT8']
+  if (cpu.architecture !== 'x64' || cpu.instructionSets.length === 0 || safe.some((name) => cpu.instructionSets.includes(name)))
+    return false
+  if (!schemes.find((s) => s.id === scheme)?.saturates) return false
+  warn(
+    "this processor has no VNNI instructions, whose older kernels can overflow: weights use 7 of their 8 bits; scheme 'uint8' keeps 8, slower",
+  )
+  return true
+}
+
+/** The largest loss allowed, judged on the metric that the data allows. Gives a sentence when it is missed. */
+export function missedDrop(
+  maxDrop: number | undefined,
+  float: Readonly<Record<string, { value: number }>>,
+  quantized: Readonly<Record<string, { value: number }>>,
+): string[] {
+  if (maxDrop === undefined) return []
+  const [before, after] = [float.top1?.value, quantized.top1?.value]
+  const agreement = quantized.agreement?.value
+  const drop = before !== undefined && after !== undefined ? before - after : agreement !== undefined ? 1 - agreement : undefined
+  if (drop === undefined)
+    throw new ModelError('neither accuracy nor agreement could be measured, so max-drop cannot be judged', { where: 'maxDrop' })
+  // Shares are counts over counts: differences below this are rounding.
+  if (drop <= maxDrop + 1e-9) return []
+  const what =
+    before !== undefined && after !== undefined ? 'top1 loses' : 'labels being absent, predictions differ from the float model in'
+  return [`maxDrop: ${what} ${drop.toFixed(4)}, at most ${maxDrop} was asked for`]
+}
