@@ -1,4 +1,5 @@
 export { quantizeModel, type LayerAccount, type Quantized, type QuantizeOptions } from './quantizeModel.ts'
+export { samplesFor, type CalibrationData } from './samples.ts'
 export { type Samples } from './calibrate.ts'
 export { defineScheme, type Grid, type Scheme } from './scheme.ts'
 export { defineCalibrator, type Calibrator, type RealRange } from './calibrator.ts'

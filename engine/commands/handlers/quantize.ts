@@ -12,6 +12,7 @@ import { checkOut, openData } from './training.ts'
 import { ENGINE_VERSION } from './version.ts'
 
 type Input = ParsedInput<'quantize'>
+type Result = CommandOutput<'quantize'>
 type Context = HandlerContext<'quantize'>
 
 export default handler<'quantize'>(async (input, ctx) => {
@@ -49,7 +50,7 @@ export default handler<'quantize'>(async (input, ctx) => {
   }
 })
 
-async function quantize(input: Input, ctx: Context, run: string): Promise<CommandOutput<'quantize'>> {
+async function quantize(input: Input, ctx: Context, run: string): Promise<Result> {
   const warn = (text: string) => ctx.emit('message', { level: 'warning', text })
   const { dataset, splits, labelled } = await openData(input)
   dataset.warnings.forEach(warn)
@@ -92,17 +93,17 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Comman
       signal: ctx.signal,
       onProgress: (done, total) => ctx.emit('progress', { done, total, unit: 'samples' }),
     }).finally(() => judged.release())
-    const metrics = { float: evaluation.against!, quantized: evaluation.metrics }
+    const metrics = { float: evaluation.against!, quantized: evaluation.metrics } as Result['metrics']
     const missedGoals = missedDrop(input.maxDrop, metrics.float, metrics.quantized)
     const bytes = readFileSync(path)
     const sha256 = createHash('sha256').update(bytes).digest('hex')
     ctx.store.addArtifact({ run, kind: 'model', path, bytes: bytes.length, sha256, parents: [] })
-    const result = {
+    const result: Result = {
       run,
       model: path,
       scheme: input.scheme,
       bytes: bytes.length,
-      layers: quantized.layers,
+      layers: quantized.layers as Result['layers'],
       metrics,
       calibration: { method: input.calibration, granularity: input.granularity, activations: quantized.activations.length },
       preprocess: chosen.preprocess,
