@@ -30,7 +30,7 @@ export function usageOf(name: CommandName): string {
   const { input, positional } = commands[name]
   const fields = fieldsOf(input)
   const places = positional.map((place) => placeholder(fields.find((field) => field.name === place)!))
-  const required = fields.filter((field) => field.required && !(positional as readonly string[]).includes(field.name))
+  const required = fields.filter((field) => field.required && !positional.includes(field.name))
   return [
     'stillroom',
     verbOf(name),

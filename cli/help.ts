@@ -45,7 +45,7 @@ const overview = (names: readonly CommandName[]): string =>
 function verbHelp(name: CommandName): string {
   const { help, input, positional } = commands[name]
   const fields = fieldsOf(input)
-  const places = fields.filter((field) => (positional as readonly string[]).includes(field.name))
+  const places = fields.filter((field) => positional.includes(field.name))
   const options = fields.filter((field) => !places.includes(field))
   return [
     help + '.',

@@ -4,7 +4,7 @@
  * Text from outside (a model's node names, file names) made harmless: control characters could move the cursor or retitle the
  * terminal, so each is shown as `?`.
  */
-// eslint-disable-next-line no-control-regex -- control characters are what this is about
+
 export const plain = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?')
 

@@ -5,7 +5,7 @@ export default function benchmark({ device, models, ratio }: CommandOutput<'benc
   const rows = models.map(({ path, latencyMs: ms, throughput, peakBytes }) => [
     path,
     ...[ms.mean, ms.p50, ms.p90, ms.p95, ms.p99, throughput].map(number),
-    peakBytes == null ? '-' : bytes(peakBytes),
+    typeof peakBytes !== 'number' ? '-' : bytes(peakBytes),
   ])
   return [
     table(['model', 'mean ms', 'p50', 'p90', 'p95', 'p99', 'samples/s', 'peak memory'], rows),

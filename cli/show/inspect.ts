@@ -14,8 +14,8 @@ export default function inspect(result: CommandOutput<'inspect'>): string {
       ['nodes', count(result.nodes)],
       ['parameters', count(result.parameters)],
       ['size', bytes(result.bytes)],
-      ['MACs', result.macs == null ? undefined : count(result.macs)],
-      ['activations', result.activationBytes == null ? undefined : bytes(result.activationBytes)],
+      ['MACs', typeof result.macs !== 'number' ? undefined : count(result.macs)],
+      ['activations', typeof result.activationBytes !== 'number' ? undefined : bytes(result.activationBytes)],
       ['differentiable', result.differentiable ? 'yes' : `no: ${count(blocked.length)} nodes without a gradient`],
     ]),
     table(

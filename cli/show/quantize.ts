@@ -12,7 +12,7 @@ export default function quantize({ model, scheme, bytes: size, layers, metrics }
     ]),
     table(
       ['layer', 'precision', 'SQNR dB'],
-      layers.map(({ name, precision, sqnr }) => [name, precision, sqnr == null ? '-' : sqnr.toFixed(1)]),
+      layers.map(({ name, precision, sqnr }) => [name, precision, typeof sqnr !== 'number' ? '-' : sqnr.toFixed(1)]),
     ),
     table(
       ['metric', 'float', 'quantized'],

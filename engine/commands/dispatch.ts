@@ -1,6 +1,6 @@
 import { BugError, OptionError, StillroomError, UnsupportedError } from '../errors.ts'
 import { openStore, type Store } from '../runs/index.ts'
-import { type Command, type CommandName, commands, isCommandName, parseInput } from './contract/index.ts'
+import { type Command, commands, isCommandName, parseInput } from './contract/index.ts'
 import { type HandlerContext, handlerFile, type HandlerTable, type ResumedRun } from './handlers/handler.ts'
 
 type AnyHandler = (input: never, context: HandlerContext<never>) => unknown
@@ -57,7 +57,7 @@ export function makeDispatcher(table: HandlerTable, env: Record<string, string |
       },
     }
     const { default: handle } = (await load()) as { default: AnyHandler }
-    return checked(command.output, await handle(parsed as never, context as never), `result of ${name}`)
+    return checked(command.output, await handle(parsed as never, context), `result of ${name}`)
   }
 
   return {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { type z } from 'zod'
 
 /** Which process executes a command: the caller's own (`main`), or an engine host that may crash without harm (`engine`). */
 export type RunsIn = 'main' | 'engine'

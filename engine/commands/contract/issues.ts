@@ -110,7 +110,7 @@ function findings(issue: Issue, schema: z.ZodType, input: unknown): Finding[] {
     // The alternative that came furthest is the one that was meant: its own complaint says more than "no alternative fits".
     const deepest = issue.errors.flat().filter((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys')
     if (deepest.length > 0)
-      return deepest.map((inner) => ({ ...describe({ ...inner, path: [...path, ...inner.path] } as Issue, schema, input) }))
+      return deepest.map((inner) => ({ ...describe({ ...inner, path: [...path, ...inner.path] }, schema, input) }))
   }
   return [describe(issue, schema, input)]
 }

@@ -11,7 +11,7 @@ export interface MethodChoice {
  * @throws OptionError when an option's method is not clear
  */
 export function methodChoices(keys: readonly string[], options: Readonly<Record<string, unknown>>): MethodChoice[] {
-  const choices = new Map(keys.map((key) => [key, { key, options: {} } as MethodChoice]))
+  const choices = new Map(keys.map((key) => [key, { key, options: {} }]))
   for (const [name, value] of Object.entries(options)) {
     const parts = name.split('.')
     const own = choices.get(parts[0]!)

@@ -21,7 +21,7 @@ export function artifactTables(db: Database.Database): Pick<Store, 'addArtifact'
     )
     SELECT artifacts.* FROM artifacts JOIN (SELECT id, min(depth) AS depth FROM line GROUP BY id) AS line USING (id)
     ORDER BY depth, artifacts.id`)
-  const whole = (row: Row): Artifact => ({ ...row, parents: parents.all(row.id) as string[] })
+  const whole = (row: Row): Artifact => ({ ...row, parents: parents.all(row.id) })
 
   return {
     addArtifact: db.transaction((artifact: Omit<Artifact, 'id' | 'created'>) => {

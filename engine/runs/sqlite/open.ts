@@ -80,7 +80,7 @@ export function openStore(path: string = defaultStorePath()): Store {
 }
 
 function integrityCheck(db: Database.Database): string[] {
-  const found = db.prepare<[], string>('PRAGMA integrity_check').pluck().all() as string[]
+  const found = db.prepare<[], string>('PRAGMA integrity_check').pluck().all()
   const keys = db.pragma('foreign_key_check') as { table: string; rowid: number; parent: string }[]
   return [
     ...found.filter((line) => line !== 'ok'),

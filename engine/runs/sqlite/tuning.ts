@@ -7,7 +7,7 @@ export function tuningTable(db: Database.Database): TuningMemory {
   const put = db.prepare('INSERT OR REPLACE INTO tuning (key, value, at) VALUES (?, ?, ?)')
   return {
     recall(key) {
-      const text = get.get(key) as string | undefined
+      const text = get.get(key)
       try {
         return text === undefined ? undefined : JSON.parse(text)
       } catch {
