@@ -14,13 +14,13 @@ type Loose = Record<string, unknown> & { unknownFields?: Uint8Array[] }
  */
 export function encodeMessage<N extends MessageName>(name: N, message: Message<N>): Uint8Array {
   const sizes: number[] = []
-  const size = measure(DESCRIPTORS[name], message as Loose, sizes)
+  const size = measure(DESCRIPTORS[name], message, sizes)
   if (size > MAX_MESSAGE)
     throw new ModelError(`the model takes ${(size / 2 ** 30).toFixed(2)} GiB, a single ONNX file holds at most 2 GiB`, {
       hint: 'write it with external data: the weights then go to a file beside it',
     })
   const out = Buffer.allocUnsafeSlow(size)
-  write(DESCRIPTORS[name], message as Loose, new Sink(out, sizes))
+  write(DESCRIPTORS[name], message, new Sink(out, sizes))
   return new Uint8Array(out.buffer, out.byteOffset, size)
 }
 

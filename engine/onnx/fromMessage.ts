@@ -54,7 +54,7 @@ export function opsetsOf(list: Message<'OperatorSetIdProto'>[] | undefined, irVe
   )
 }
 
-export const entriesOf = (list: Message<'StringStringEntryProto'>[] | undefined): Map<string, string> =>
+const entriesOf = (list: Message<'StringStringEntryProto'>[] | undefined): Map<string, string> =>
   lastWins(
     list,
     (e) => e.key ?? '',

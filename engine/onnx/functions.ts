@@ -2,7 +2,6 @@ import { ModelError, UnsupportedError } from '../errors.ts'
 import {
   cloneModel,
   makeNode,
-  showNode,
   subgraphs,
   type Attribute,
   type FunctionDef,
@@ -14,6 +13,8 @@ import { namesOf } from './names.ts'
 
 /** Functions that call functions multiply; beyond this the model is a bomb, not a network. */
 const MAX_NODES = 1_000_000
+/** Calls within calls; `verify` allows no more either. */
+const MAX_CALLS = 256
 
 /**
  * A model without functions: each call is replaced by the function's nodes, attribute references bound to the call's
@@ -32,7 +33,7 @@ class Inliner {
   readonly #model: Model
   readonly #functions = new Map<string, FunctionDef>()
   readonly #fresh: (base: string) => string
-  #count = 0
+  readonly #sizes = new Map<FunctionDef, number>()
 
   constructor(model: Model) {
     this.#model = model
@@ -45,20 +46,40 @@ class Inliner {
 
   run(): void {
     const { graph } = this.#model
-    graph.nodes = this.#expand(graph.nodes, [])
+    // Counted first: a bomb must not be built to be found.
+    if (this.#size(graph.nodes, []) > MAX_NODES) throw new ModelError(`functions expand to more than ${MAX_NODES} nodes`)
+    graph.nodes = this.#expand(graph.nodes)
     this.#model.functions = []
   }
 
-  #expand(nodes: readonly Node[], open: readonly FunctionDef[]): Node[] {
-    return nodes.flatMap((node) => {
-      for (const graph of subgraphs(node)) graph.nodes = this.#expand(graph.nodes, open)
-      const def = this.#functions.get(keyOf(node.domain, node.op, node.overload))
-      if (++this.#count > MAX_NODES) throw new ModelError(`functions expand to more than ${MAX_NODES} nodes`, { where: show(node) })
-      if (!def) return [node]
-      if (open.includes(def) || open.length > 200)
+  /** Nodes of a list once every call in it is expanded. */
+  #size(nodes: readonly Node[], open: readonly FunctionDef[]): number {
+    let size = 0
+    for (const node of nodes) {
+      size += 1
+      for (const graph of subgraphs(node)) size += this.#size(graph.nodes, open)
+      const def = this.#callee(node)
+      if (!def) continue
+      if (open.includes(def) || open.length > MAX_CALLS)
         throw new ModelError('the function calls itself', { where: `function '${def.name}'` })
+      const known = this.#sizes.get(def) ?? this.#size(def.nodes, [...open, def])
+      this.#sizes.set(def, known)
+      size += known
+    }
+    return size
+  }
+
+  #callee(node: Node): FunctionDef | undefined {
+    return this.#functions.get(keyOf(node.domain, node.op, node.overload))
+  }
+
+  #expand(nodes: readonly Node[]): Node[] {
+    return nodes.flatMap((node) => {
+      for (const graph of subgraphs(node)) graph.nodes = this.#expand(graph.nodes)
+      const def = this.#callee(node)
+      if (!def) return [node]
       this.#mergeOpsets(def)
-      return this.#expand(this.#body(node, def), [...open, def])
+      return this.#expand(this.#body(node, def))
     })
   }
 
@@ -167,4 +188,3 @@ class Inliner {
 
 const inputsHave = (graph: Graph, name: string): boolean => graph.inputs.some((v) => v.name === name)
 const keyOf = (domain: string, name: string, overload: string): string => JSON.stringify([domain, name, overload])
-const show = (node: Node): string => `node ${showNode(node)}`

@@ -1,6 +1,6 @@
 import type { Attribute, FunctionDef, Graph, Model, Node, TensorData } from '../ir/index.ts'
 import { DATA_TYPES } from '../ir/index.ts'
-import { ATTRIBUTE_TYPES, attributeType, domainOf, entriesOf, opsetsOf } from './fromMessage.ts'
+import { ATTRIBUTE_TYPES, attributeType, domainOf, opsetsOf } from './fromMessage.ts'
 import type { Message } from './schema.ts'
 import { originOf } from './tensor.ts'
 import { encodeValue } from './types.ts'

@@ -14,7 +14,7 @@ const noKernel: Rule = (node) => `ONNX Runtime has no kernel for ${node.op} of o
 const globalLpPool: Rule = (node, c) => {
   const p = getInt(node, 'p', 2)
   const rank = c.rank(node.inputs[0]!)
-  if ((p !== 1 && p !== 2) || rank === undefined) return noKernel(node, c) as string
+  if ((p !== 1 && p !== 2) || rank === undefined) return noKernel(node, c)
   const axes = Array.from({ length: Math.max(0, rank - 2) }, (_, i) => i + 2)
   return [{ ...makeNode(`ReduceL${p}`, [node.inputs[0]!, c.ints('axes', axes)], node.outputs), name: node.name }]
 }
