@@ -103,7 +103,7 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
       model: path,
       scheme: input.scheme,
       bytes: bytes.length,
-      layers: quantized.layers as Result['layers'],
+      layers: quantized.layers.map((layer) => ({ ...layer })),
       metrics,
       calibration: { method: input.calibration, granularity: input.granularity, activations: quantized.activations.length },
       preprocess: chosen.preprocess,

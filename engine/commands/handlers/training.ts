@@ -207,7 +207,7 @@ function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<
     methods,
     steps,
     batch: input.batch,
-    lr: input.lr ?? preset.lr ?? (optimizer === 'sgd' ? 0.05 : 2e-3),
+    lr: input.lr ?? preset.lr ?? (optimizer === 'sgd' ? 0.05 : 4e-3),
     optimizer,
     momentum: input.momentum ?? 0.9,
     weightDecay: input.weightDecay ?? preset.weightDecay ?? (optimizer === 'sgd' ? 5e-4 : optimizer === 'adamw' ? 0.01 : 0),
