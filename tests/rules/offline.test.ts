@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import ts from 'typescript'
 import { importsOf } from '../../scripts/imports.ts'
@@ -101,4 +102,20 @@ describe('the guard', () => {
       })`
     expect(run(code)).toMatchObject({ status: 0, stdout: 'hello\n' })
   })
+})
+
+describe('the command line', () => {
+  // NODE_OPTIONS reaches the engine host as well, which is a child process.
+  it.each([[['devices', '--json']], [['data', 'inspect', 'builtin:glyphs?samples=20', '--json']]])(
+    'works under the guard: %j',
+    (args) => {
+      const guard = pathToFileURL(join(REPOSITORY, 'tests', 'offline-guard.mjs')).href
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(REPOSITORY, 'cli', 'main.ts'), ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, NODE_OPTIONS: `--import=${guard}` },
+      })
+      expect(stderr).not.toContain('offline guard')
+      expect([status, typeof JSON.parse(stdout)]).toEqual([0, 'object'])
+    },
+  )
 })
