@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { makeGraph, makeModel, makeNode, tensorType, TensorData, type Model } from '../ir/index.ts'
 import { createSession, probeDevices, Value } from './index.ts'
+import { sourceOf } from './modelSource.ts'
 
 /** y = x * w + b for x [batch, 2]; `next` is y again, so that it can be fed back. */
 function affine(): Model {
@@ -138,6 +140,22 @@ describe('a session', () => {
       [expect.any(String), 'ReduceSum', 'cpu', 3],
     ])
     expect(times.every((t) => t.medianMs >= 0 && t.totalMs >= t.medianMs)).toBe(true)
+    await session.release()
+  })
+
+  it('loads a model that is too large for one message from files', async () => {
+    const graph = makeGraph('large')
+    graph.inputs = [{ name: 'x', type: tensorType('float32', [1, 512]) }]
+    graph.outputs = [{ name: 'y', type: tensorType('float32', [1, 512]) }]
+    graph.initializers.set('w', TensorData.from('float32', [512], new Float32Array(512).fill(3)))
+    graph.nodes = [makeNode('Mul', ['x', 'w'], ['y'])]
+    const source = await sourceOf(makeModel(graph, 17), 1000)
+    expect(typeof source.model).toBe('string')
+    const session = await createSession(source.model, { threads: 1 })
+    source.clean()
+    expect(existsSync(source.model as string)).toBe(false)
+    const { y } = await session.run({ x: Value.from('float32', [1, 512], new Float32Array(512).fill(2)) })
+    expect(Array.from(y!.data, Number).every((v) => v === 6)).toBe(true)
     await session.release()
   })
 

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { env, InferenceSession, listSupportedBackends } from 'onnxruntime-node'
 import { BugError, OptionError, RuntimeError } from '../errors.ts'
 import { showShape, type DataType, type Model, type Shape } from '../ir/index.ts'
-import { encodeModel } from '../onnx/index.ts'
 import { explain } from './explain.ts'
+import { sourceOf } from './modelSource.ts'
 import { runtimeOptions, type SessionOptions } from './options.ts'
 import { readProfile, type NodeTime } from './profile.ts'
 import { Value } from './value.ts'
@@ -104,17 +104,19 @@ export async function createSession(model: string | Uint8Array | Model, options:
     })
   if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1))
     throw new OptionError(`threads must be a whole number of at least 1, found ${options.threads}`, { where: 'threads' })
+  const source = isModel(model) ? await sourceOf(model) : undefined
   const profile = options.profile ? mkdtempSync(join(tmpdir(), 'stillroom-profile-')) : undefined
   const outputs = options.onDevice && isModel(model) ? model.graph.outputs.map((v) => v.name) : (options.onDevice ?? [])
-  const source = isModel(model) ? encodeModel(model) : model
   try {
     const given = runtimeOptions(options, outputs, profile && join(profile, 'run'))
-    const ort =
-      typeof source === 'string' ? await InferenceSession.create(source, given) : await InferenceSession.create(source, given)
+    const from = source ? source.model : (model as string | Uint8Array)
+    const ort = typeof from === 'string' ? await InferenceSession.create(from, given) : await InferenceSession.create(from, given)
     return new Session(ort, name, profile)
   } catch (error) {
     if (profile) rmSync(profile, { recursive: true, force: true })
     throw explain(error, name)
+  } finally {
+    source?.clean()
   }
 }
 
