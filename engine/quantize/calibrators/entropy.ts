@@ -4,6 +4,12 @@ import type { Grid } from '../scheme.ts'
 
 const STEPS = 128
 
+/**
+ * Largest share of the values other than 0 that may be clipped. A constant background puts a spike into the distribution, and the
+ * divergence alone would then prefer narrow ranges that keep the spike's shape and cut most of the signal.
+ */
+const CLIPPED = 0.001
+
 /** What stands for "never" where the clipped distribution has mass and the quantized one has none. */
 const SMALL = 1e-4
 
@@ -34,8 +40,9 @@ function divergence(seen: Histogram, half: number, levels: number): number {
   const first = Math.max(middle - half, seen.binOf(seen.min))
   const last = Math.min(middle + half - 1, seen.binOf(seen.max))
   const size = last - first + 1
-  if (size <= 0) return Infinity
   const inside = seen.counts.subarray(first, last + 1)
+  const mass = massOf(inside)
+  if (mass < (seen.total - seen.zeros) * (1 - CLIPPED)) return Infinity
   const clipped = Float64Array.from(inside)
   for (let i = 0; i < first; i++) clipped[0]! += seen.counts[i]!
   for (let i = last + 1; i < Histogram.BINS; i++) clipped[size - 1]! += seen.counts[i]!
@@ -55,8 +62,9 @@ function divergence(seen: Histogram, half: number, levels: number): number {
   return kl(clipped, coarse)
 }
 
+const massOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0)
+
 function kl(p: Float64Array, q: Float64Array): number {
-  const massOf = (values: Float64Array) => values.reduce((a, b) => a + b, 0)
   const [massP, massQ] = [massOf(p), massOf(q)]
   if (massP === 0 || massQ === 0) return Infinity
   let sum = 0
