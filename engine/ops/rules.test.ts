@@ -99,7 +99,7 @@ class Runner {
     feeds.forEach((f, i) => {
       if (f && this.declared.has(`in${i}`)) named[`in${i}`] = toOrt(f)
     })
-    return (await this.session.run(named)) as Record<string, OrtTensor>
+    return await this.session.run(named)
   }
 }
 
@@ -122,7 +122,12 @@ function plain(rule: OpRule, opset: number, example: Example, feeds: readonly (F
 
 const named = (list: readonly Tensor[], prefix: string) => Object.fromEntries(list.map((t, i) => [`${prefix}${i}`, t]))
 const opsetOf = (rule: OpRule) => (ruleBook.find(rule.type, rule.domain ?? '', WORKING_OPSET) === rule ? WORKING_OPSET : 17)
-const missingKernel = (e: unknown) => /NOT_IMPLEMENTED|Could not find an implementation|not implemented/i.test(String(e))
+const missingKernel = (e: unknown) => /NOT_IMPLEMENTED|Could not find an implementation|Type 'tensor\(double\)'/.test(String(e))
+
+/** Operators that the standard dropped: the plain node runs at the last opset that had them. */
+const LAST_OPSET: Record<string, number> = { Affine: 9, ImageScaler: 9 }
+/** ONNX Runtime computes these in single precision whatever the element type. */
+const SINGLE = new Set(['Shrink'])
 
 /** Compares lists of numbers, relative to the larger of 1 and the expected one. */
 function expectClose(found: readonly number[], expected: readonly number[], tolerance: number, what: string): void {
@@ -143,7 +148,7 @@ describe('types and constants agree with ONNX Runtime', () => {
   it.each(standard)('$title', async ({ rule, opset }) => {
     for (const [k, example] of rule.examples.entries()) {
       const feeds = feedsOf(example, 'float32', 17 + k)
-      const { b, y } = plain(rule, opset, example, feeds)
+      const { b, y } = plain(rule, LAST_OPSET[rule.type] ?? opset, example, feeds)
       const model = b.model(named(y, 'y'))
       // The file must not tell ONNX Runtime what the rule inferred.
       model.graph.outputs = model.graph.outputs.map((o, i) => ({ ...o, type: tensorType(y[i]!.dtype) }))
@@ -262,7 +267,7 @@ describe('gradients of both orders agree with differences', () => {
   it.each(differentiable)('$title', async ({ rule, opset }) => {
     for (const [k, example] of rule.examples.entries()) {
       try {
-        await checkGradient(rule, opset, example, k, 'float64')
+        await checkGradient(rule, opset, example, k, SINGLE.has(rule.type) ? 'float32' : 'float64')
       } catch (e) {
         if (!missingKernel(e)) throw e
         await checkGradient(rule, opset, example, k, 'float32')

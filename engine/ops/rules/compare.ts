@@ -87,7 +87,13 @@ export const Clip = defineOp({
   examples: [
     { x: [[2, 3], { shape: [], values: [-0.5] }, { shape: [], values: [0.75] }], away: [-0.5, 0.75] },
     { x: [[2, 3], null, { shape: [], values: [0.5] }], away: [0.5] },
-    { x: [{ shape: [8], distinct: true }, { shape: [], range: [-1.65, -1.6] }, { shape: [], range: [1.4, 1.5] }] },
+    {
+      x: [
+        { shape: [8], distinct: true },
+        { shape: [], range: [-1.65, -1.6] },
+        { shape: [], range: [1.4, 1.5] },
+      ],
+    },
     { x: [[4]] },
   ],
 })

@@ -158,7 +158,7 @@ function callRanges(x: { shape: readonly number[] }, value: (i: number) => reado
   return ranges(x.shape, starts, value(2)!, axes, value(4) ?? starts.map(() => 1))
 }
 
-const valueOf = (x: readonly (Tensor | undefined)[]) => (i: number) => x[i]?.value && Array.from(x[i]!.value!.numbers())
+const valueOf = (x: readonly (Tensor | undefined)[]) => (i: number) => x[i]?.value && Array.from(x[i].value.numbers())
 
 /** Puts the gradient of a slice back: spread by the step, turned where the step is negative, zeros around. */
 function unslice(dy: Tensor, shape: readonly number[], of: readonly Range[]): Tensor {

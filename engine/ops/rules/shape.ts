@@ -1,6 +1,7 @@
 import { axisOf, DATA_TYPES, dataTypeOf, isFloat, sameShape, showShape, sizeOf, strides, TensorData } from '../../ir/index.ts'
 import { int, ints } from '../attrs.ts'
 import { defineOp, PRIVATE, type FoldContext, type InferContext, type Slots, type TensorType } from '../rule.ts'
+import type { Tensor } from '../tensor.ts'
 import { axesIn, reshapeTies, tieAxes } from '../support/axes.ts'
 import { isInteger, madeBy, pick, viewIndex } from '../support/values.ts'
 
@@ -13,6 +14,11 @@ const inOrder = {
   cost: () => 0,
   channels: ({ x: [x], y: [y] }: { x: Slots<TensorType>; y: Slots<TensorType> }) => reshapeTies(x.shape, y.shape),
 }
+
+/** The gradient in the input's shape. A size of 0 would copy an axis in a reshape, so nothing is left as nothing. */
+const back = ({ x: [x], dy: [dy] }: { x: Slots<Tensor>; dy: Slots<Tensor> }): Tensor[] => [
+  x.size === 0 ? x.b.zeros(x.shape, x.dtype) : dy.reshape(x.shape),
+]
 
 /** Shape asked for by a reshape: 0 copies an axis (unless `allowzero`), -1 takes what is left. */
 function resolve(
@@ -40,7 +46,7 @@ export const Reshape = defineOp({
   since: 14,
   attrs: { allowzero: int(0) },
   infer: ({ x: [x], a, known, fail }) => [{ dtype: x.dtype, shape: resolve(x.shape, known(1, 'shape'), a.allowzero !== 0, fail) }],
-  grad: ({ x: [x], dy: [dy] }) => [dy.reshape(x.shape)],
+  grad: back,
   ...inOrder,
   simplify({ x: [x, shape], y: [y], a }) {
     if (sameShape(x.shape, y!.shape)) return x
@@ -67,7 +73,7 @@ export const Flatten = defineOp({
     if (axis < 0 || axis > rank) fail(`axis ${a.axis} is outside of [${-rank}, ${rank}]`)
     return [{ dtype: x.dtype, shape: [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))] }]
   },
-  grad: ({ x: [x], dy: [dy] }) => [dy.reshape(x.shape)],
+  grad: back,
   ...inOrder,
   simplify: ({ x: [x], y: [y] }) => (sameShape(x.shape, y!.shape) ? x : undefined),
   examples: [{ x: [[2, 3, 4]] }, { x: [[2, 3, 4]], a: { axis: -1 } }, { x: [[4]], a: { axis: 0 } }],
@@ -83,7 +89,7 @@ export const Squeeze = defineOp({
     for (const i of axes) if (x.shape[i] !== 1) fail(`axis ${i} of ${showShape(x.shape)} has size ${x.shape[i]}, expected 1`)
     return [{ dtype: x.dtype, shape: x.shape.filter((_, i) => !axes.includes(i)) }]
   },
-  grad: ({ x: [x], dy: [dy] }) => [dy.reshape(x.shape)],
+  grad: back,
   ...inOrder,
   simplify: ({ x: [x], y: [y] }) => (sameShape(x.shape, y!.shape) ? x : undefined),
   examples: [{ x: [[2, 1, 3, 1], ints64(1, -1)] }, { x: [[1, 3, 1]] }],
@@ -100,7 +106,7 @@ export const Unsqueeze = defineOp({
     const rest = [...x.shape]
     return [{ dtype: x.dtype, shape: Array.from({ length: rank }, (_, i) => (at.has(i) ? 1 : rest.shift()!)) }]
   },
-  grad: ({ x: [x], dy: [dy] }) => [dy.reshape(x.shape)],
+  grad: back,
   ...inOrder,
   simplify: ({ x: [x], y: [y] }) => (sameShape(x.shape, y!.shape) ? x : undefined),
   examples: [{ x: [[2, 3], ints64(1, -1)] }, { x: [[3], ints64(0)] }],
