@@ -10,6 +10,7 @@ export const handlers: HandlerTable = {
   quantize: () => import('./quantize.ts'),
   evaluate: () => import('./evaluate.ts'),
   benchmark: () => import('./benchmark.ts'),
+  export: () => import('./export.ts'),
   compress: () => import('./compress.ts'),
   demo: () => import('./demo.ts'),
   'methods.list': () => import('./methodsList.ts'),
