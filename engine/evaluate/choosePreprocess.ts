@@ -24,8 +24,9 @@ import type { Predictor } from './predictor.ts'
 
 /** Where this program keeps a model's preprocessing inside the file. */
 export const PREPROCESS_KEY = 'stillroom.preprocess'
-/** Samples that rank the usual normalisations. */
-const SAMPLES = 256
+/** Samples that rank the usual normalisations: at most, and at least for large images, whose sum of input numbers is bounded. */
+const SAMPLES = [256, 64] as const
+const NUMBERS = 3_200_000
 
 export interface ChosenPreprocess {
   /** Undefined for data that is no images: samples pass as they are. */
@@ -151,7 +152,12 @@ interface Pixels {
 async function samplePixels(set: DataSet, geometry: Preprocess, options: ChooseOptions): Promise<Pixels> {
   const from = options.indices ?? Int32Array.from({ length: set.length }, (_, i) => i)
   const order = random(options.seed ?? 0, 'normalisation-samples').permutation(from.length)
-  const indices = order.slice(0, SAMPLES).map((at) => from[at]!)
+  const [most, least] = SAMPLES
+  const count = Math.max(
+    least,
+    Math.min(most, Math.floor(NUMBERS / (geometry.size[0] * geometry.size[1] * channelCount(geometry)))),
+  )
+  const indices = order.slice(0, count).map((at) => from[at]!)
   const raw = await set.read(indices)
   if (raw.kind === 'tensor') throw new DataError('expected images', { where: set.name })
   const labels = options.labels === false || !set.labels ? undefined : indices.map((i) => set.labels![i]!)

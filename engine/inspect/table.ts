@@ -45,8 +45,12 @@ export interface Table {
 
 type Types = ReadonlyMap<string, TensorType>
 
-/** Weights are floats and the narrow integers of quantized models; 64-bit integers, booleans and strings are indices and shapes. */
-export const isWeight = (data: TensorData): boolean => !['int64', 'uint64', 'bool', 'string'].includes(data.dtype)
+/**
+ * Weights are floats and the narrow integers of quantized models. 64-bit integers, booleans and strings are indices and shapes,
+ * scalars are constants of a formula or scales.
+ */
+export const isWeight = (data: TensorData): boolean =>
+  data.dims.length > 0 && !['int64', 'uint64', 'bool', 'string'].includes(data.dtype)
 
 /** Constants of a graph by name: initializers and the tensors of Constant nodes. */
 export function constantsOf(graph: Graph): Map<string, TensorData> {

@@ -1,13 +1,14 @@
 import { makeSplits, openDataSet, type DataSet } from '../../data/index.ts'
-import { choosePreprocess, evaluateModel, openPredictor } from '../../evaluate/index.ts'
+import { choosePreprocess, evaluateModel, openPredictor, type Predictor } from '../../evaluate/index.ts'
 import { handler } from './handler.ts'
 
 export default handler<'evaluate'>(async (input, { emit, signal }) => {
   const set = await openDataSet(input.data, { labels: input.labels })
   const session = { threads: input.threads, provider: input.provider }
   const model = await openPredictor(input.model, session)
-  const against = input.against === undefined ? undefined : await openPredictor(input.against, session)
+  let against: Predictor | undefined
   try {
+    if (input.against !== undefined) against = await openPredictor(input.against, session)
     const options = { wanted: input.preprocess, seed: input.seed, labels: input.labels === 'on' }
     const chosen = await choosePreprocess(model, set, options)
     const theirs = against && (await choosePreprocess(against, set, options))
