@@ -3,10 +3,19 @@ import { int } from '../attrs.ts'
 import { defineOp, type Example } from '../rule.ts'
 import { where } from '../tensor.ts'
 import { asIs, beforeExpand, broadcastAll, broadcastTies, elementwise, unary } from '../support/elementwise.ts'
-import { broadcastIndex, gatherParts, uniform } from '../support/values.ts'
+import { broadcastIndex, gatherParts, isPlain, uniform } from '../support/values.ts'
 
 const flags = (...shape: number[]) => ({ shape, dtype: 'bool' as DataType })
-const FLOATS: readonly Example[] = [{ x: [[2, 3], [3]] }, { x: [[4], { shape: [], values: [0] }] }]
+const FLOATS: readonly Example[] = [
+  { x: [[2, 3], [3]] },
+  // Equal values tell >= from >.
+  {
+    x: [
+      { shape: [4], values: [0, 1, 2, -1] },
+      { shape: [4], values: [0, 2, 1, -1] },
+    ],
+  },
+]
 const FLAGS: readonly Example[] = [{ x: [flags(2, 3), flags(3)] }]
 
 const test = (type: string, since: number, examples: readonly Example[], value: (p: number, q: number) => boolean) =>
@@ -43,7 +52,7 @@ export const Where = defineOp({
   },
   grad: ({ x: [c], dy: [dy], need }) => [null, need[1] ? where(c, dy, 0) : null, need[2] ? where(c, 0, dy) : null],
   fold({ x: [c, p, q], y: [y] }) {
-    if (!c || !p || !q || p.dtype === 'string') return undefined
+    if (!c || !p || !q || !isPlain(p.dtype)) return undefined
     const [at, ap, aq] = [c, p, q].map((t) => broadcastIndex(t.dims, y!.shape)) as [Int32Array, Int32Array, Int32Array]
     const [test, yes, no] = [c.data, p.data, q.data]
     return [gatherParts(y!.dtype, y!.shape, (i) => (test[at[i]!] ? [yes, ap[i]!] : [no, aq[i]!]))]

@@ -154,6 +154,13 @@ export const ConvTranspose = defineOp({
     { x: [[2, 3, 4, 3], [3, 2, 3, 3], [2]], a: { strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] } },
     {
       x: [
+        [1, 1, 3, 3],
+        [1, 2, 3, 3],
+      ],
+      a: { strides: [3, 2], output_shape: [10, 8] },
+    },
+    {
+      x: [
         [1, 4, 3, 3],
         [4, 2, 2, 2],
       ],
@@ -204,7 +211,8 @@ function transposed(
       begin.push(a.auto_pad === 'SAME_UPPER' ? small : total - small)
       end.push(total - begin[i]!)
     }
-    out.push(full - begin[i]! - end[i]!)
+    // A wanted size beyond the full one is reached by zeros at the end.
+    out.push(wanted ?? full - begin[i]! - end[i]!)
   }
   return { kernel, strides, dilations, begin, end, size: out }
 }

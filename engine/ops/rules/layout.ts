@@ -5,7 +5,7 @@ import { concat, type Tensor } from '../tensor.ts'
 import { axesIn, axisIn, tieAxes } from '../support/axes.ts'
 import { broadcastTies } from '../support/elementwise.ts'
 import { scatterAlong } from '../support/scatter.ts'
-import { broadcastIndex, gatherParts, madeBy, pick, viewIndex } from '../support/values.ts'
+import { broadcastIndex, gatherParts, isPlain, madeBy, pick, viewIndex } from '../support/values.ts'
 
 const ints64 = (...values: number[]) => ({ shape: [values.length], dtype: 'int64' as const, values })
 
@@ -31,7 +31,7 @@ export const Concat = defineOp({
     )
   },
   fold({ x, y: [y], a }) {
-    if (x.some((t) => !t || t.dtype === 'string')) return undefined
+    if (x.some((t) => !t || !isPlain(t.dtype))) return undefined
     const axis = axisIn(a.axis, y!.shape.length, fault)
     const inner = sizeOf(y!.shape.slice(axis + 1))
     const runs = x.map((t) => ({ data: t!.data, length: t!.dims[axis]! * inner }))

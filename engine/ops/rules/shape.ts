@@ -3,7 +3,7 @@ import { int, ints } from '../attrs.ts'
 import { defineOp, PRIVATE, type FoldContext, type InferContext, type Slots, type TensorType } from '../rule.ts'
 import type { Tensor } from '../tensor.ts'
 import { axesIn, reshapeTies, tieAxes } from '../support/axes.ts'
-import { isInteger, madeBy, pick, viewIndex } from '../support/values.ts'
+import { isInteger, isPlain, madeBy, pick, viewIndex } from '../support/values.ts'
 
 const ints64 = (...values: number[]) => ({ shape: [values.length], dtype: 'int64' as const, values })
 
@@ -207,7 +207,7 @@ export const Cast = defineOp({
   ],
   fold({ x: [x], y: [y] }) {
     const to = y!.dtype
-    if (!x || x.dtype === 'string' || DATA_TYPES[to].bits < 8 || !(isFloat(to) || isInteger(to) || to === 'bool')) return undefined
+    if (!x || !isPlain(x.dtype) || !isPlain(to)) return undefined
     if (to === x.dtype) return [x]
     if (to === 'bool')
       return [

@@ -3,7 +3,7 @@ import { int, ints } from '../attrs.ts'
 import { defineOp, type Example, type ExampleInput, type OpRule } from '../rule.ts'
 import type { Tensor } from '../tensor.ts'
 import { axesIn } from './axes.ts'
-import { exact, uniform, viewIndex } from './values.ts'
+import { exact, isPlain, uniform, viewIndex } from './values.ts'
 
 export interface ReductionSpec {
   /** Floating-point operations of one input element. */
@@ -72,7 +72,7 @@ function build(type: string, since: number, spec: ReductionSpec, axesInput: bool
       return [spec.grad({ x, y: keep(y), dy: keep(dy), axes, n })]
     },
     fold({ x: [x, axesData], types, y: [y], a }) {
-      if (!x || !spec.value || x.dtype === 'string' || (types[1] && !axesData)) return undefined
+      if (!x || !spec.value || !isPlain(x.dtype) || (types[1] && !axesData)) return undefined
       const axes = axesOf(x.dims.length, a, axesData && Array.from(axesData.numbers()))
       const own = strides(x.dims)
       const rest = x.dims.map((_, i) => i).filter((i) => !axes.includes(i))

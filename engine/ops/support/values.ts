@@ -1,4 +1,4 @@
-import { allocate, sizeOf, strides, TensorData, type DataType, type TypedArray } from '../../ir/index.ts'
+import { allocate, isFloat, sizeOf, strides, TensorData, type DataType, type TypedArray } from '../../ir/index.ts'
 import type { Step } from '../builder.ts'
 import type { TensorType } from '../rule.ts'
 import type { Tensor } from '../tensor.ts'
@@ -6,6 +6,9 @@ import type { Tensor } from '../tensor.ts'
 const INTEGERS: ReadonlySet<DataType> = new Set(['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64'])
 
 export const isInteger = (dtype: DataType): boolean => INTEGERS.has(dtype)
+
+/** Element types whose values can be read as plain numbers here; strings, complex and packed types cannot. */
+export const isPlain = (dtype: DataType): boolean => isFloat(dtype) || isInteger(dtype) || dtype === 'bool'
 
 /** Above this size a constant is not searched for a repeated value: weights stay untouched on disk. */
 const SEARCH_LIMIT = 4096
@@ -25,7 +28,7 @@ export function uniform(t: Tensor): number | undefined {
     const source = madeBy(t, 'Expand')?.inputs[0]
     return source && uniform(source)
   }
-  if (t.value.dtype === 'string' || t.value.size > SEARCH_LIMIT || t.value.size === 0) return undefined
+  if (!isPlain(t.value.dtype) || t.value.size > SEARCH_LIMIT || t.value.size === 0) return undefined
   const v = t.value.numbers()
   for (let i = 1; i < v.length; i++) if (v[i] !== v[0]) return undefined
   return v[0]
@@ -60,14 +63,14 @@ export function broadcastIndex(from: readonly number[], to: readonly number[]): 
 
 /** Elements of a constant in another order or shape, copied exactly (large int64 values included). */
 export function pick(data: TensorData, dims: readonly number[], index: ArrayLike<number>): TensorData | undefined {
-  if (data.dtype === 'string') return undefined
+  if (!isPlain(data.dtype)) return undefined
   const from = data.data
   const out = allocate(data.dtype, index.length)
   for (let i = 0; i < out.length; i++) out[i] = from[index[i]!] as never
   return TensorData.of(data.dtype, dims, out)
 }
 
-/** Constants joined from runs of others: `parts[i]` tells the source and the index of element i. */
+/** A constant joined from others: `source(i)` tells where element i comes from. */
 export function gatherParts(dtype: DataType, dims: readonly number[], source: (i: number) => [TypedArray, number]): TensorData {
   const out = allocate(dtype, sizeOf(dims))
   for (let i = 0; i < out.length; i++) {
@@ -91,7 +94,7 @@ export function foldElementwise(
 ): TensorData | undefined {
   const known: { v: ArrayLike<number>; at: Int32Array }[] = []
   for (const t of x) {
-    if (!t || t.dtype === 'string') return undefined
+    if (!t || !isPlain(t.dtype)) return undefined
     known.push({ v: t.numbers(), at: broadcastIndex(t.dims, y.shape) })
   }
   const out = new Float64Array(sizeOf(y.shape))
