@@ -59,7 +59,7 @@ export function modelCard(f: CardFacts): string {
     '',
     ...Object.entries(f.mobile).map(
       ([provider, v]) =>
-        `- ${provider}: **${v.verdict}**, ${percent(v.covered)} of the nodes in ${v.partitions} partitions${v.reasons.length ? ` (${v.reasons.join('; ')})` : ''}`,
+        `- ${provider}: **${v.verdict}**, ${percent(v.covered)} of the nodes in ${v.partitions === 1 ? 'one partition' : `${v.partitions} partitions`}${v.reasons.length ? ` (${v.reasons.join('; ')})` : ''}`,
     ),
     '',
   ].join('\n')

@@ -12,11 +12,14 @@ export interface Golden {
   origin: string
 }
 
-/** Answers of a model, in one thread and reproducibly. `model` may be a file. */
+/** Tensors that a model answers with, in one thread. `model` may be a file. */
 export async function answers(model: Model | string, inputs: Feeds): Promise<Record<string, Value>> {
   const session = await createSession(model, { threads: 1, ...(typeof model === 'string' ? {} : { name: 'source model' }) })
   try {
-    return await session.run(inputs)
+    return await session.run(
+      inputs,
+      session.outputs.filter((port) => port.dtype !== undefined).map((port) => port.name),
+    )
   } finally {
     await session.release()
   }

@@ -1,4 +1,4 @@
-import { subgraphs, type Graph, type Model, type Node } from '../ir/index.ts'
+import { subgraphs, usageOf, type Graph, type Model, type Node, type Usage } from '../ir/index.ts'
 import { constantsOf } from '../passes/index.ts'
 
 export interface Verdict {
@@ -15,6 +15,8 @@ interface Accelerator {
   ops: ReadonlySet<string>
   /** Convolutions with constant weights in two dimensions only. */
   flat: boolean
+  /** Operators that it takes together with one of these beside them, and not alone. */
+  together?: { ops: ReadonlySet<string>; with: ReadonlySet<string> }
   /** Takes sizes that are not known when the session is created. */
   dynamic: boolean
   note?: string
@@ -45,6 +47,10 @@ const ACCELERATORS: Record<string, Accelerator> = {
     ops: set(
       `AveragePool Conv ConvTranspose Gemm MatMul MaxPool QLinearAveragePool QLinearConv QLinearConvTranspose QLinearSoftmax Resize Softmax`,
     ),
+    together: {
+      ops: set('Relu Clip QuantizeLinear DequantizeLinear'),
+      with: set('Conv ConvTranspose MaxPool AveragePool Softmax'),
+    },
     flat: true,
     dynamic: true,
   },
@@ -64,10 +70,11 @@ function judge(model: Model, accelerator: Accelerator): Verdict {
   const reasons: string[] = []
   const unknown = accelerator.dynamic ? undefined : freeSizes(graph, reasons)
   const refused = new Map<string, number>()
+  const usage = usageOf(graph)
   const nodes = graph.nodes.filter((node) => node.op !== 'Constant')
   const taken = new Map<Node, boolean>()
   for (const node of nodes) {
-    const problem = unknown ?? refusal(node, graph, accelerator)
+    const problem = unknown ?? (isFused(node, usage, accelerator) ? undefined : refusal(node, graph, accelerator))
     taken.set(node, problem === undefined)
     if (problem !== undefined && problem !== unknown) refused.set(problem, (refused.get(problem) ?? 0) + 1)
   }
@@ -100,6 +107,15 @@ function freeSizes(graph: Graph, reasons: string[]): string | undefined {
       `the sizes ${[...named].map((d) => `'${d}'`).join(', ')} have to be fixed when the session is created (free dimension override)`,
     )
   return problem
+}
+
+function isFused(node: Node, { producer, consumers }: Usage, { together }: Accelerator): boolean {
+  if (!together?.ops.has(node.op) || node.domain !== '') return false
+  const beside = [
+    ...node.inputs.flatMap((name) => producer.get(name) ?? []),
+    ...node.outputs.flatMap((name) => consumers.get(name) ?? []),
+  ]
+  return beside.some((other) => other.domain === '' && together.with.has(other.op))
 }
 
 function refusal(node: Node, graph: Graph, { ops, flat }: Accelerator): string | undefined {
