@@ -1,4 +1,4 @@
-import { ModelError, StillroomError, UnsupportedError } from '../errors.ts'
+import { ModelError, RuntimeError, StillroomError, UnsupportedError } from '../errors.ts'
 import { showShape, type Model, type Node } from '../ir/index.ts'
 import { createSession } from '../session/index.ts'
 
@@ -9,12 +9,15 @@ const BROADCASTING = new Set(['Add', 'Sub', 'Mul', 'Div', 'And', 'Or', 'Xor', 'E
 /**
  * Says more about a model that ONNX Runtime refuses: which node it is when the file gives it no name, and what goes into it.
  * Every node gets its number as name, the refusal is provoked again, and the runtime is asked for the types in front of it.
- * Returns the error itself where nothing more can be found. `about` is the file.
+ * Where nothing more can be found, the error stays what it is, as a fault of the model. `about` is the file.
  */
 export async function explainRefusal(model: Model, error: StillroomError, about: string): Promise<StillroomError> {
   const index = await refusedNode(model)
   const node = index === undefined ? undefined : model.graph.nodes[index]
-  if (index === undefined || !node) return error
+  if (index === undefined || !node) {
+    // On the CPU, without optimization, nothing but the file can be the reason.
+    return error instanceof RuntimeError ? new ModelError(error.message, { where: error.where ?? about, cause: error }) : error
+  }
   const inputs = await inputTypes(model, index)
   const where = `${about}: node ${index} '${node.name || node.outputs[0]}' (${node.domain ? `${node.domain}.` : ''}${node.op})`
   const message = inputs.length ? `${error.message}; its inputs are ${inputs.map((t) => t.text).join(' and ')}` : error.message

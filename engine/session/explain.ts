@@ -30,7 +30,7 @@ const KNOWN: { when: RegExp; then: (match: RegExpExecArray, place: Place) => Sti
       }),
   },
   {
-    when: /No Op registered for (\w+) with domain_version of (\d+)/,
+    when: /No Op registered for (\S+) with domain_version of (\d+)/,
     then: ([, op, version], place) =>
       new UnsupportedError(`operator ${op} does not exist in opset ${version}`, {
         ...place,
