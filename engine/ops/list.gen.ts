@@ -24,7 +24,7 @@ import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from '
 import { Conv, ConvGradInput, ConvGradWeight, ConvTranspose } from './rules/conv.ts'
 import { Dropout } from './rules/dropout.ts'
 import { Gather, GatherElements, ScatterElements, GatherND, ScatterND, TopK, Trilu } from './rules/indexing.ts'
-import { Concat, Split, Slice, Expand, Tile, Pad, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
+import { Concat, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
 import { MatMul, Gemm } from './rules/linear.ts'
 import {
   Exp,
@@ -52,6 +52,7 @@ import {
 } from './rules/math.ts'
 import { ReorderInput, ReorderOutput, BlockedConv } from './rules/nchwc.ts'
 import { BatchNormalization, BatchNorm, BatchNormGrad } from './rules/norm.ts'
+import { Pad } from './rules/pad.ts'
 import { MaxPool, MaxPoolGrad, MaxPoolSelect, AveragePool, GlobalAveragePool, GlobalMaxPool } from './rules/pool.ts'
 import {
   ReduceSum,
@@ -147,7 +148,6 @@ export const ops: readonly OpRule[] = [
   Slice,
   Expand,
   Tile,
-  Pad,
   DepthToSpace,
   SpaceToDepth,
   MatMul,
@@ -180,6 +180,7 @@ export const ops: readonly OpRule[] = [
   BatchNormalization,
   BatchNorm,
   BatchNormGrad,
+  Pad,
   MaxPool,
   MaxPoolGrad,
   MaxPoolSelect,

@@ -3,15 +3,11 @@ import { sameShape, showShape, sizeOf, strides } from '../../ir/index.ts'
 import { int, string } from '../attrs.ts'
 import { defineOp, type Tie } from '../rule.ts'
 import { concat, type Tensor } from '../tensor.ts'
-import { axisIn, tieAxes } from '../support/axes.ts'
+import { axisIn, fault, tieAxes } from '../support/axes.ts'
 import { scatterAlong } from '../support/scatter.ts'
 import { pick, viewIndex } from '../support/values.ts'
 
 const indices = (shape: readonly number[], values: readonly number[]) => ({ shape, dtype: 'int64' as const, values })
-
-function fault(message: string): never {
-  throw new Error(message)
-}
 
 /** Slices along an axis, by index; negative indices count from the end. */
 export const Gather = defineOp({

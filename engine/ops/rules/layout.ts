@@ -2,10 +2,9 @@ import { broadcast, sameShape, showShape, sizeOf, strides } from '../../ir/index
 import { int, string } from '../attrs.ts'
 import { defineOp, type Tie } from '../rule.ts'
 import { concat, type Tensor } from '../tensor.ts'
-import { axesIn, axisIn, tieAxes } from '../support/axes.ts'
+import { axesIn, axisIn, fault, tieAxes } from '../support/axes.ts'
 import { broadcastTies } from '../support/elementwise.ts'
-import { scatterAlong } from '../support/scatter.ts'
-import { broadcastIndex, gatherParts, isPlain, madeBy, pick, viewIndex } from '../support/values.ts'
+import { broadcastIndex, gatherParts, isPlain, knownValues, madeBy, pick, viewIndex } from '../support/values.ts'
 
 const ints64 = (...values: number[]) => ({ shape: [values.length], dtype: 'int64' as const, values })
 
@@ -73,10 +72,6 @@ export const Concat = defineOp({
     { x: [[4]], a: { axis: 0 } },
   ],
 })
-
-function fault(message: string): never {
-  throw new Error(message)
-}
 
 /** Parts of given sizes, of equal sizes, or (from opset 18) of a given number with a smaller last one. */
 export const Split = defineOp({
@@ -158,8 +153,6 @@ function callRanges(x: { shape: readonly number[] }, value: (i: number) => reado
   return ranges(x.shape, starts, value(2)!, axes, value(4) ?? starts.map(() => 1))
 }
 
-const valueOf = (x: readonly (Tensor | undefined)[]) => (i: number) => x[i]?.value && Array.from(x[i].value.numbers())
-
 /** Puts the gradient of a slice back: spread by the step, turned where the step is negative, zeros around. */
 function unslice(dy: Tensor, shape: readonly number[], of: readonly Range[]): Tensor {
   if (dy.size === 0) return dy.b.zeros(shape, dy.dtype)
@@ -204,7 +197,7 @@ export const Slice = defineOp({
     if (steps.includes(0)) fail('a step is 0')
     return [{ dtype: x.dtype, shape: ranges(x.shape, starts, ends, axes, steps).map((r) => r.count) }]
   },
-  grad: ({ x, dy: [dy] }) => [unslice(dy, x[0].shape, callRanges(x[0], valueOf(x)))],
+  grad: ({ x, dy: [dy] }) => [unslice(dy, x[0].shape, callRanges(x[0], knownValues(x)))],
   fold({ x, types, y: [y] }) {
     const [data] = x
     if (!data || types.some((t, i) => t && !x[i])) return undefined
@@ -223,7 +216,7 @@ export const Slice = defineOp({
     return part && [part]
   },
   simplify({ x }) {
-    const of = callRanges(x[0], valueOf(x))
+    const of = callRanges(x[0], knownValues(x))
     return of.every((r, i) => r.start === 0 && r.step === 1 && r.count === x[0].shape[i]) ? x[0] : undefined
   },
   cost: () => 0,
@@ -278,79 +271,6 @@ export const Tile = defineOp({
   cost: () => 0,
   channels: ({ x: [x], y: [y] }) => tieAxes(x.shape.length, (i) => x.shape[i] === y.shape[i]),
   examples: [{ x: [[2, 3], ints64(2, 2)] }, { x: [[4], ints64(3)] }],
-})
-
-/** Begin and end pads of every axis. */
-function padsOf(rank: number, pads: readonly number[], axes: readonly number[] | undefined): { begin: number[]; end: number[] } {
-  const begin = new Array<number>(rank).fill(0)
-  const end = new Array<number>(rank).fill(0)
-  const list = axes?.map((i) => (i < 0 ? i + rank : i)) ?? begin.map((_, i) => i)
-  list.forEach((axis, k) => {
-    begin[axis] = pads[k]!
-    end[axis] = pads[k + list.length]!
-  })
-  return { begin, end }
-}
-
-/** Source position of each output position along one axis of size `d`. */
-function mirror(mode: string, d: number, begin: number, count: number): number[] {
-  const period = mode === 'reflect' ? Math.max(1, 2 * (d - 1)) : d
-  return Array.from({ length: count }, (_, i) => {
-    const at = i - begin
-    if (mode === 'edge') return Math.min(d - 1, Math.max(0, at))
-    const k = ((at % period) + period) % period
-    return mode === 'reflect' && k >= d ? period - k : k
-  })
-}
-
-/** Padding with a constant, mirrored, repeated or wrapped around; negative constant pads crop. */
-export const Pad = defineOp({
-  type: 'Pad',
-  since: 13,
-  attrs: { mode: string('constant') },
-  infer({ x: [x], opt, known, fail }) {
-    const rank = x.shape.length
-    const pads = known(1, 'pads')
-    const axes = opt(3) ? axesIn(known(3, 'axes'), rank, fail) : undefined
-    if (pads.length !== 2 * (axes?.length ?? rank)) fail(`${pads.length} pads for ${axes?.length ?? rank} axes`)
-    const { begin, end } = padsOf(rank, pads, axes)
-    const shape = x.shape.map((d, i) => d + begin[i]! + end[i]!)
-    if (shape.some((d) => d < 0)) fail(`pads ${showShape(pads)} crop more than ${showShape(x.shape)} has`)
-    return [{ dtype: x.dtype, shape }]
-  },
-  grad({ x, dy: [dy], a, need, opt }) {
-    const [data] = x
-    const { begin, end } = padsOf(data.rank, valueOf(x)(1)!, valueOf(x)(3))
-    if (a.mode !== 'constant') {
-      let d = dy
-      data.shape.forEach((size, axis) => {
-        if (begin[axis] || end[axis]) d = scatterAlong(d, dy.b.ints(mirror(a.mode, size, begin[axis]!, d.shape[axis]!)), axis, size)
-      })
-      return [d]
-    }
-    // The part that came from the input, then zeros where the input was cropped.
-    const all = data.shape.map((_, i) => i)
-    const starts = begin.map((p) => Math.max(0, p))
-    const ends = end.map((p, i) => dy.shape[i]! - Math.max(0, p))
-    const inner = dy.slice(starts, ends, all)
-    const fill = opt(2)
-    return [
-      inner.pad([...begin, ...end].map((p) => Math.max(0, -p))),
-      null,
-      fill && need[2] ? dy.sum().sub(inner.sum()).reshape(fill.shape) : null,
-    ]
-  },
-  simplify: ({ x }) => (valueOf(x)(1)!.every((p) => p === 0) ? x[0] : undefined),
-  cost: () => 0,
-  channels: ({ x: [x], y: [y] }) => tieAxes(x.shape.length, (i) => x.shape[i] === y.shape[i]),
-  examples: [
-    { x: [[2, 3], ints64(0, 1, 1, 2), { shape: [], range: [0.5, 1] }] },
-    { x: [[4, 5], ints64(-1, 1, 0, -2)] },
-    { x: [[2, 4, 3], ints64(1, 2), null, ints64(1)] },
-    { x: [[3, 4], ints64(1, 2, 2, 1)], a: { mode: 'reflect' } },
-    { x: [[3, 4], ints64(1, 0, 2, 3)], a: { mode: 'edge' } },
-    { x: [[3, 4], ints64(0, 2, 0, 1)], a: { mode: 'wrap' } },
-  ],
 })
 
 const blocks = (x: { shape: readonly number[] }, fail: (message: string) => never): [number, number, number, number] => {

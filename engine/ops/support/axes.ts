@@ -1,7 +1,13 @@
+import { BugError } from '../../errors.ts'
 import { axisOf, showShape } from '../../ir/index.ts'
 import type { Tie } from '../rule.ts'
 
 type Fail = (message: string) => never
+
+/** For what `infer` has already ruled out. */
+export function fault(message: string): never {
+  throw new BugError(message)
+}
 
 /** An axis in [0, rank). */
 export function axisIn(axis: number, rank: number, fail: Fail): number {

@@ -2,7 +2,7 @@ import { axisOf, sizeOf, strides, type DataType } from '../../ir/index.ts'
 import { int, ints } from '../attrs.ts'
 import { defineOp, type Example, type ExampleInput, type OpRule } from '../rule.ts'
 import type { Tensor } from '../tensor.ts'
-import { axesIn } from './axes.ts'
+import { axesIn, tieAxes } from './axes.ts'
 import { exact, isPlain, uniform, viewIndex } from './values.ts'
 
 export interface ReductionSpec {
@@ -42,6 +42,8 @@ export function reducedAxes(rank: number, axes: readonly number[] | undefined, n
 const reducedShape = (shape: readonly number[], axes: readonly number[], keep: boolean): number[] =>
   keep ? shape.map((d, i) => (axes.includes(i) ? 1 : d)) : shape.filter((_, i) => !axes.includes(i))
 
+const numbersOf = (t: Tensor) => t.value && Array.from(t.value.numbers())
+
 function build(type: string, since: number, spec: ReductionSpec, axesInput: boolean): OpRule {
   const attrs = { keepdims: int(1), noop_with_empty_axes: int(0), axes: ints() }
   const axesOf = (
@@ -65,7 +67,7 @@ function build(type: string, since: number, spec: ReductionSpec, axesInput: bool
       return [{ dtype: x.dtype, shape: reducedShape(x.shape, axesOf(x.shape.length, a, wanted), a.keepdims !== 0) }]
     },
     grad({ x: [x], y: [y], dy: [dy], a, opt }) {
-      const axes = axesOf(x.rank, a, opt(1)?.value && Array.from(opt(1)!.value!.numbers()))
+      const axes = axesOf(x.rank, a, opt(1) && numbersOf(opt(1)!))
       const kept = reducedShape(x.shape, axes, true)
       const keep = (t: Tensor) => (a.keepdims ? t : t.reshape(kept))
       const n = axes.reduce((m, i) => m * x.shape[i]!, 1)
@@ -103,24 +105,17 @@ function build(type: string, since: number, spec: ReductionSpec, axesInput: bool
       return spec.identity && n === 1 ? x.reshape(y!.shape) : undefined
     },
     cost: ({ x: [x] }) => spec.flops * sizeOf(x.shape),
-    channels({ x: [x, axesType], y: [y], a }) {
-      // The axes input is gone here, so the kept axes are told from the shapes; without keepdims only the leading run is certain.
-      const axes: readonly number[] | undefined = axesInput
-        ? undefined
-        : reducedAxes(x.shape.length, a.axes, a.noop_with_empty_axes)
-      if (a.keepdims || y.shape.length === x.shape.length)
-        return x.shape.flatMap((d, i) =>
-          axes?.includes(i) || d !== y.shape[i] ? [] : [{ a: ['x0', i] as const, b: ['y0', i] as const }],
-        )
-      if (axes) {
-        const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i))
-        return rest.map((i, k) => ({ a: ['x0', i] as const, b: ['y0', k] as const }))
-      }
-      const values = (axesType as { value?: { numbers(): ArrayLike<number> } } | undefined)?.value
-      if (!values) return []
-      const list = reducedAxes(x.shape.length, Array.from(values.numbers()), a.noop_with_empty_axes)
-      const rest = x.shape.map((_, i) => i).filter((i) => !list.includes(i))
-      return rest.map((i, k) => ({ a: ['x0', i] as const, b: ['y0', k] as const }))
+    channels({ x: [x, input], y: [y], a }) {
+      if (a.keepdims) return tieAxes(x.shape.length, (i) => x.shape[i] === y.shape[i])
+      // Without the values of the axes input, it is unknown which axes were dropped.
+      if (axesInput && input && !('value' in input && input.value)) return []
+      const axes = axesOf(x.shape.length, a, input && numbersOf(input as Tensor))
+      const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i))
+      return tieAxes(
+        x.shape.length,
+        (i) => rest.includes(i),
+        (i) => rest.indexOf(i),
+      )
     },
     examples: [...CALLS, ...(axesInput ? [{ axes: undefined, keep: 1, noop: 1 }] : [])].map(example),
   })

@@ -34,6 +34,9 @@ export function uniform(t: Tensor): number | undefined {
   return v[0]
 }
 
+/** Reader of the inputs' values as numbers, undefined where an input is absent or unknown. */
+export const knownValues = (x: readonly (Tensor | undefined)[]) => (i: number) => x[i]?.value && Array.from(x[i].value.numbers())
+
 /** Flat source index of every element of a view: `offset + sum_i coordinate_i * steps_i`, in row-major order of `dims`. */
 export function viewIndex(dims: readonly number[], steps: readonly number[], offset = 0): Int32Array {
   const out = new Int32Array(sizeOf(dims))
