@@ -54,7 +54,7 @@ export function parseAttrs(spec: AttrSpec, attrs: ReadonlyMap<string, Attribute>
     else if (a.type === 'ints') out[name] = a.value.map(Number)
     else if (a.type === 'string') out[name] = text.decode(a.value)
     else if (a.type === 'strings') out[name] = a.value.map((s) => text.decode(s))
-    else out[name] = a.value as AttrValue
+    else out[name] = a.value
   }
   return out
 }

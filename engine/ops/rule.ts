@@ -127,7 +127,7 @@ export interface OpRule<S extends AttrSpec = AttrSpec> {
 }
 
 /** Declares an operator rule; attribute types flow from `attrs` into the functions. */
-export const defineOp = <S extends AttrSpec>(rule: OpRule<S>): OpRule => rule as unknown as OpRule
+export const defineOp = <S extends AttrSpec>(rule: OpRule<S>): OpRule => rule
 
 /** Rules by domain, type and opset. */
 export class RuleBook {

@@ -27,7 +27,7 @@ export const MaxPool = defineOp({
     return [
       { dtype: ctx.x[0].dtype, shape },
       { dtype: 'int64' as const, shape },
-    ].slice(0, ctx.outputs) as { dtype: 'int64'; shape: number[] }[]
+    ].slice(0, ctx.outputs)
   },
   grad: ({ x: [x], dy: [dy], a }) => [x.emit('MaxPoolGrad', [dy], { ...a }, { domain: PRIVATE })],
   cost: ({ y: [y], a }) => product(y.shape) * product(a.kernel_shape ?? []),
