@@ -1,4 +1,6 @@
 /** Entry of the command line: runs it, whether started by itself or imported by `bin.mjs`. */
-import { main } from './commandLine.ts'
+import { keepCompiledModules } from './compileCache.ts'
 
+keepCompiledModules()
+const { main } = await import('./commandLine.ts')
 process.exit(await main(process.argv.slice(2)))
