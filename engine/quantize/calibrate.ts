@@ -40,7 +40,7 @@ export async function observe(
     let done = 0
     for await (const feeds of samples()) {
       options.signal?.throwIfAborted()
-      const values = await session.run(feeds, fetches)
+      const values = await session.run(feeds, fetches.length > 0 ? fetches : undefined)
       for (const [name, histogram] of seen) histogram.add((values[name] ?? feeds[name]!).data as Float32Array)
       done += Object.values(feeds)[0]?.dims[0] ?? 1
       options.onProgress?.(done)

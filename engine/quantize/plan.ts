@@ -8,6 +8,8 @@ export interface LayerPlan {
   output: string
   weight: TensorData | undefined
   bias: TensorData | undefined
+  /** The Add that holds the bias of a MatMul; absent where the layer has its bias itself. */
+  add?: { node: Node; input: number }
   /** Axis of the weight's output channels. */
   axis: number
   /** Why the layer stays in float; undefined for quantized ones. */
@@ -88,9 +90,24 @@ class Planner {
 
   #layer(node: Node): LayerPlan {
     const weight = this.#constant(node.inputs[1])
-    const bias = this.#constant(node.inputs[2])
+    const add = weight && this.#addOf(node, weight)
+    const bias = this.#constant(add ? add.node.inputs[add.input] : node.inputs[2])
     const axis = node.op === 'MatMul' ? (weight?.dims.length ?? 0) - 1 : node.op === 'Gemm' && !getInt(node, 'transB', 0) ? 1 : 0
-    return { node, output: this.#result(node), weight, bias, axis, reason: refusal(node, weight, bias, this.#constant) }
+    const output = this.#result(add?.node ?? node)
+    return { node, output, weight, bias, ...(add ? { add } : {}), axis, reason: refusal(node, weight, bias, this.#constant) }
+  }
+
+  /** The Add that gives a MatMul its bias: ONNX Runtime makes a Gemm of the two, an integer one if the bias is stored as for Gemm. */
+  #addOf(node: Node, weight: TensorData): LayerPlan['add'] {
+    const output = node.outputs[0]!
+    const readers = this.#usage.consumers.get(output) ?? []
+    const [add] = readers
+    if (node.op !== 'MatMul' || readers.length !== 1 || add?.op !== 'Add' || isOutput(this.#graph, output)) return undefined
+    const input = add.inputs[0] === output ? 1 : 0
+    const bias = this.#constant(add.inputs[input])
+    return bias?.dtype === 'float32' && bias.dims.length === 1 && bias.size === weight.dims.at(-1)
+      ? { node: add, input }
+      : undefined
   }
 
   /** The value that a node's result becomes: what a Relu or Clip makes of it, when nothing else reads it. */

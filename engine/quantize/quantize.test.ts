@@ -17,6 +17,7 @@ import {
 import { decodeModel } from '../onnx/index.ts'
 import { random } from '../random.ts'
 import { createSession, Value } from '../session/index.ts'
+import { compare } from './calibrate.ts'
 import { quantizeModel, type QuantizeOptions } from './quantizeModel.ts'
 
 const draw = random(3, 'quantize')
@@ -30,6 +31,7 @@ const normal = (dims: number[], deviation: number): TensorData =>
 
 /** conv-norm-relu, residual block, pools, concat, flatten, gemm-relu, gemm, softmax: what a small image classifier has. */
 function smallCnn(opset = 17): Model {
+  drawn = 0
   const graph = makeGraph('small')
   const weights: Record<string, TensorData> = {
     w1: normal([8, 3, 3, 3], 0.3),
@@ -73,6 +75,8 @@ function smallCnn(opset = 17): Model {
   return makeModel(graph, opset)
 }
 
+// Far from the weights' draws.
+drawn = 1e6
 const batches = Array.from({ length: 4 }, () => ({ x: Value.fromTensor(normal([8, 3, 16, 16], 1)) }))
 const samples: QuantizeOptions['samples'] = async function* () {
   yield* batches
@@ -108,11 +112,120 @@ describe('static int8', () => {
   it('is taken up by the integer kernels', async () => {
     const { model } = await quantizeModel(smallCnn(), { samples, threads: 1 })
     const ops = await optimizedOps(model)
-    console.log(ops.join(' '))
     expect(ops.filter((op) => op === 'QLinearConv')).toHaveLength(4)
     expect(ops.filter((op) => op === 'QGemm')).toHaveLength(2)
     expect(ops).toContain('QLinearAdd')
     expect(ops.filter((op) => op === 'QuantizeLinear')).toHaveLength(1)
     expect(ops.filter((op) => op === 'Relu' || op === 'DequantizeLinear' || op === 'Conv' || op === 'Gemm')).toEqual([])
+  })
+
+  it('keeps outputs and names, and folds batch norms', async () => {
+    const source = smallCnn()
+    const { model, rewrites } = await quantizeModel(source, { samples, threads: 1 })
+    expect(source.graph.nodes).toHaveLength(17)
+    expect(rewrites.find((r) => r.pass === 'fold-batch-norm')!.report).toEqual({ changed: 1, refused: [] })
+    expect([model.graph.inputs, model.graph.outputs]).toEqual([source.graph.inputs, source.graph.outputs])
+    const floats = [...model.graph.initializers.values()].filter((t) => t.dtype === 'float32' && t.size > 16)
+    expect(floats).toEqual([])
+  })
+
+  it('gets worse with ranges that are too narrow or too wide', async () => {
+    const last = async (change: (v: number) => number) => {
+      const altered: QuantizeOptions['samples'] = async function* () {
+        for (const { x } of batches) yield { x: Value.from('float32', x.dims, x.numbers().map(change)) }
+      }
+      const { model } = await quantizeModel(smallCnn(), { samples: altered, threads: 1 })
+      const noise = await compare(smallCnn(), model, new Set(['z']), samples, { threads: 1 })
+      return noise.get('z')!
+    }
+    const right = await last((v) => v)
+    expect(await last((v) => v * 16)).toBeLessThan(right - 10)
+    expect(await last((v) => v / 16)).toBeLessThan(right - 10)
+  })
+
+  it('loses less with a scale for each channel', async () => {
+    const uneven = smallCnn()
+    const w2 = uneven.graph.initializers.get('w2')!
+    const scaled = Float64Array.from(w2.numbers()).map((v, i) => v * 4 ** (Math.floor(i / 72) % 4))
+    uneven.graph.initializers.set('w2', TensorData.from('float32', w2.dims, scaled))
+    const of = async (granularity: 'per-channel' | 'per-tensor') =>
+      (await quantizeModel(uneven, { samples, granularity, threads: 1 })).layers.find((l) => l.name === 'conv2')!
+    const [channel, tensor] = [await of('per-channel'), await of('per-tensor')]
+    expect(channel.weightSqnr!).toBeGreaterThan(tensor.weightSqnr!)
+    // One scale for all weights: the quantizer of equal steps over +-max, 10 log10(12 * 127^2 * power / max^2).
+    const max = scaled.reduce((m, v) => Math.max(m, Math.abs(v)), 0)
+    const power = scaled.reduce((sum, v) => sum + v * v, 0) / scaled.length
+    expect(tensor.weightSqnr!).toBeCloseTo(10 * Math.log10((12 * 127 ** 2 * power) / max ** 2), 0)
+  })
+
+  it.each(['percentile', 'entropy', 'mse'])('calibrates with %s', async (calibration) => {
+    const { layers } = await quantizeModel(smallCnn(), { samples, calibration, threads: 1 })
+    for (const layer of layers) expect(layer.sqnr).toBeGreaterThan(20)
+  })
+
+  it('quantizes with unsigned weights and with 7-bit weights', async () => {
+    const [full, unsigned, reduced] = [
+      await quantizeModel(smallCnn(), { samples, threads: 1 }),
+      await quantizeModel(smallCnn(), { samples, threads: 1, scheme: 'uint8' }),
+      await quantizeModel(smallCnn(), { samples, threads: 1, reduceRange: true }),
+    ]
+    const weight = (q: { model: Model }) => q.model.graph.initializers.get('conv2/weight/quantized')!
+    expect([weight(full).dtype, weight(unsigned).dtype]).toEqual(['int8', 'uint8'])
+    expect(Float64Array.from(weight(reduced).numbers()).reduce((m, v) => Math.max(m, Math.abs(v)), 0)).toBe(64)
+    full.layers.forEach((layer, i) => {
+      expect(unsigned.layers[i]!.sqnr).toBeCloseTo(layer.sqnr!, 1)
+      // One bit less: about 6 dB.
+      expect(layer.weightSqnr! - reduced.layers[i]!.weightSqnr!).toBeGreaterThan(4)
+    })
+    const ops = await optimizedOps(unsigned.model)
+    expect(ops.filter((op) => op === 'QLinearConv')).toHaveLength(4)
+  })
+
+  it('writes models older than opset 13 in operators of ONNX Runtime', async () => {
+    const { model, warnings } = await quantizeModel(smallCnn(12), { samples, threads: 1 })
+    expect(warnings).toEqual([expect.stringContaining('opset 12')])
+    expect(model.opsets.get('com.microsoft')).toBe(1)
+    expect((await optimizedOps(model)).filter((op) => op === 'QLinearConv')).toHaveLength(4)
+  })
+
+  it('leaves in float what has no integer kernel, and says why', async () => {
+    const graph = makeGraph('attention')
+    graph.inputs = [{ name: 'x', type: tensorType('float32', ['n', 6]) }]
+    graph.outputs = [{ name: 'y', type: tensorType('float32', ['n', 'n']) }]
+    graph.initializers = new Map([
+      ['w', normal([6, 6], 1)],
+      ['b', normal([6], 1)],
+    ])
+    graph.nodes = [
+      makeNode('MatMul', ['x', 'w'], ['h'], {}, { name: 'project' }),
+      makeNode('Add', ['h', 'b'], ['k']),
+      makeNode('Transpose', ['k'], ['t']),
+      makeNode('MatMul', ['k', 't'], ['y'], {}, { name: 'scores' }),
+    ]
+    const x = Value.fromTensor(normal([7, 6], 1))
+    const { layers, model } = await quantizeModel(makeModel(graph, 17), {
+      async *samples() {
+        yield { x }
+      },
+      threads: 1,
+    })
+    expect(layers.map((l) => [l.name, l.precision, l.reason])).toEqual([
+      ['project', 'int8', undefined],
+      ['scores', 'float32', 'both sides are activations'],
+    ])
+    const ops = await optimizedOps(model)
+    expect(ops).toContain('QGemm')
+    expect(ops).toContain('FusedMatMul')
+  })
+
+  it('refuses unknown names, no samples and nothing to do', async () => {
+    const none: QuantizeOptions['samples'] = async function* () {}
+    await expect(quantizeModel(smallCnn(), { samples, scheme: 'int3' })).rejects.toMatchObject({ code: 'option', where: 'scheme' })
+    await expect(quantizeModel(smallCnn(), { samples: none })).rejects.toMatchObject({ code: 'option' })
+    const graph = makeGraph('empty')
+    graph.inputs = [{ name: 'x', type: tensorType('float32', [1, 2]) }]
+    graph.outputs = [{ name: 'y', type: tensorType('float32', [1, 2]) }]
+    graph.nodes = [makeNode('Relu', ['x'], ['y'])]
+    await expect(quantizeModel(makeModel(graph, 17), { samples })).rejects.toMatchObject({ code: 'unsupported' })
   })
 })

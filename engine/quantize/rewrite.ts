@@ -65,7 +65,7 @@ class Writer {
     return noise
   }
 
-  #weights({ node, weight, bias, axis }: Plan['layers'][number]): number {
+  #weights({ node, weight, bias, add, axis }: Plan['layers'][number]): number {
     const { scheme, perChannel, activations } = this.#options
     const input = activations.get(this.#plan.groupOf.get(node.inputs[0]!)!.members[0]!)!
     const title = node.name || node.outputs[0]!
@@ -88,7 +88,13 @@ class Writer {
         `${title}/bias/zero`,
         TensorData.from('int32', b.scale.dims, new Array<number>(b.scale.size).fill(0)),
       )
-      node.inputs[2] = this.#dequantized(`${title}/bias`, b.values, [biasScale, biasZero], perChannel ? 0 : undefined)
+      const holder = add ?? { node, input: 2 }
+      holder.node.inputs[holder.input] = this.#dequantized(
+        `${title}/bias`,
+        b.values,
+        [biasScale, biasZero],
+        perChannel ? 0 : undefined,
+      )
     }
     return w.sqnr
   }
