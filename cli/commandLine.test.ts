@@ -158,7 +158,8 @@ describe.concurrent('interruption', () => {
 
   it('a command without a run ends at the first signal', async () => {
     const child = start(fake, ['inspect', 'hang', '--json'])
-    setTimeout(() => child.kill('SIGINT'), 2000)
+    // It says so when it hangs: a signal before that finds a process that has not started.
+    child.stderr!.once('data', () => child.kill('SIGINT'))
     const ended = await ending(child)
     expect({ code: ended.code, error: json(ended).error.code }).toEqual({ code: 130, error: 'interrupted' })
   })

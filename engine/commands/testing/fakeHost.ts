@@ -15,7 +15,10 @@ import { serveHost } from '../host.ts'
 const inspect = handler<'inspect'>(async ({ model }) => {
   const name = basename(model)
   if (name === 'crash') process.kill(process.pid, 'SIGSEGV')
-  if (name === 'hang') await sleep(60_000)
+  if (name === 'hang') {
+    process.stdout.write('hanging\n')
+    await sleep(60_000)
+  }
   if (name === 'print') process.stdout.write('native code prints here\n')
   if (name === 'bad') throw new ModelError("node 'conv1': first line\nsecond \u001b[31mline", { where: model })
   const counts = { nodes: 1, parameters: 2, bytes: 3, macs: 4, activationBytes: 5 }
