@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import type { Preprocess } from '../data/index.ts'
 import { OptionError, RuntimeError, UnsupportedError } from '../errors.ts'
 import { showShape, type Model, type ValueInfo } from '../ir/index.ts'
 import { writeModel } from '../onnx/index.ts'

@@ -29,9 +29,12 @@ export async function answers(model: Model | string, inputs: Feeds): Promise<Rec
 export function maxAbsError(expected: Readonly<Record<string, Value>>, found: Readonly<Record<string, Value>>): number {
   let largest = 0
   for (const [name, value] of Object.entries(expected)) {
-    if (value.dtype === 'string') continue
     const other = found[name]
     if (!other || other.size !== value.size) return Infinity
+    if (value.dtype === 'string') {
+      if (value.text.some((s, i) => s !== other.text[i])) return Infinity
+      continue
+    }
     const [a, b] = [value.numbers(), other.numbers()]
     for (let i = 0; i < a.length; i++) {
       const d = Object.is(a[i], b[i]) ? 0 : Math.abs(a[i]! - b[i]!)
@@ -41,11 +44,12 @@ export function maxAbsError(expected: Readonly<Record<string, Value>>, found: Re
   return largest
 }
 
-/** Writes `input-0.npy …`, `output-0.npy …` and `golden.json`, which names them. */
+/** Writes `input-0.npy …`, `output-0.npy …` and `golden.json`, which names them and holds strings. */
 export function writeGolden(folder: string, golden: Golden): void {
   mkdirSync(folder, { recursive: true })
   const write = (side: 'input' | 'output', values: Readonly<Record<string, Value>>) =>
     Object.entries(values).map(([name, value], i) => {
+      if (value.dtype === 'string') return { name, dtype: value.dtype, shape: [...value.dims], values: value.text }
       const file = `${side}-${i}.npy`
       writeFileSync(join(folder, file), encodeNpy(value.toTensor()))
       return { name, file, dtype: value.dtype, shape: [...value.dims] }

@@ -188,6 +188,24 @@ describe('static int8', () => {
     expect((await optimizedOps(model)).filter((op) => op === 'QLinearConv')).toHaveLength(4)
   })
 
+  it('absorbs Clip as it does Relu, and shares no scale between cut and uncut values', async () => {
+    const source = smallCnn()
+    const relu = source.graph.nodes.find((n) => n.outputs[0] === 'r2')!
+    Object.assign(relu, { op: 'Clip', inputs: ['a2', 'low', 'high'] })
+    source.graph.initializers.set('low', TensorData.scalar('float32', 0)).set('high', TensorData.scalar('float32', 1.5))
+    // One side of the Concat is cut at 0, the other is not.
+    source.graph.nodes.splice(8, 0, makeNode('Relu', ['c3'], ['c3r']))
+    source.graph.nodes.find((n) => n.op === 'Concat')!.inputs[0] = 'c3r'
+    const { model, layers, activations } = await quantizeModel(source, { samples, threads: 1 })
+    expect(model.graph.nodes.filter((n) => n.op === 'Clip' || n.op === 'Relu')).toEqual([])
+    expect(activations.find((a) => a.values.includes('r2'))).toMatchObject({ values: ['p2', 'r2'], min: 0, max: 1.5, zero: 0 })
+    expect(activations.find((a) => a.values.includes('c3r'))).toMatchObject({ values: ['c3r'], min: 0, zero: 0 })
+    for (const layer of layers) expect(layer.sqnr).toBeGreaterThan(22)
+    const ops = await optimizedOps(model)
+    expect(ops.filter((op) => op === 'QLinearConv')).toHaveLength(4)
+    expect(ops).toContain('QLinearConcat')
+  })
+
   it('leaves in float what has no integer kernel, and says why', async () => {
     const graph = makeGraph('attention')
     graph.inputs = [{ name: 'x', type: tensorType('float32', ['n', 6]) }]

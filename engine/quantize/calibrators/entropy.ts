@@ -1,6 +1,5 @@
 import { defineCalibrator } from '../calibrator.ts'
 import { Histogram } from '../histogram.ts'
-import type { Grid } from '../scheme.ts'
 
 const STEPS = 128
 
