@@ -2,7 +2,8 @@
  * The five kinds of failure. A message says where, what was expected, what was found; `hint` says what to do.
  * The exit codes are those of the command line.
  */
-export type ErrorCode = 'model' | 'data' | 'unsupported' | 'option' | 'runtime' | 'goal-missed' | 'interrupted' | 'engine-exited' | 'bug'
+export type ErrorCode =
+  'model' | 'data' | 'unsupported' | 'option' | 'runtime' | 'goal-missed' | 'interrupted' | 'engine-exited' | 'bug'
 
 export interface ErrorPlace {
   /** File, node, field or option at fault, e.g. `model.onnx: node 'conv1' (Conv)`. */

@@ -8,7 +8,11 @@ import type { Builder, Slots, Step, Tensor } from '../ops/index.ts'
  * @param seeds gradients of the outputs; a scalar output may leave its seed out (1).
  * Errors: UnsupportedError naming the node on the way to `wrt` that has no gradient.
  */
-export function gradients(ys: Tensor | readonly Tensor[], wrt: readonly Tensor[], seeds?: readonly (Tensor | undefined)[]): Tensor[] {
+export function gradients(
+  ys: Tensor | readonly Tensor[],
+  wrt: readonly Tensor[],
+  seeds?: readonly (Tensor | undefined)[],
+): Tensor[] {
   const outputs: readonly Tensor[] = 'b' in ys ? [ys] : ys
   const b = outputs[0]?.b ?? wrt[0]!.b
   const start = outputs.map((y, i) => {
@@ -23,7 +27,12 @@ export function gradients(ys: Tensor | readonly Tensor[], wrt: readonly Tensor[]
 export const gradientsOrNone = (y: Tensor, wrt: readonly Tensor[]): (Tensor | undefined)[] =>
   pullBack(y.b, [y], [y.b.full(y.shape, 1, y.dtype)], wrt)
 
-function pullBack(b: Builder, outputs: readonly Tensor[], seeds: readonly Tensor[], wrt: readonly Tensor[]): (Tensor | undefined)[] {
+function pullBack(
+  b: Builder,
+  outputs: readonly Tensor[],
+  seeds: readonly Tensor[],
+  wrt: readonly Tensor[],
+): (Tensor | undefined)[] {
   const path = b.reachable(outputs)
   const active = new Set<Tensor>(wrt)
   const steps = path.filter((step) => {
@@ -34,7 +43,8 @@ function pullBack(b: Builder, outputs: readonly Tensor[], seeds: readonly Tensor
   const grads = new Map<Tensor, Tensor>()
   const accumulate = (x: Tensor, d: Tensor) => {
     const fitted = d.sumTo(x.shape)
-    if (fitted.dtype !== x.dtype || !sameShape(fitted.shape, x.shape)) throw new BugError(`gradient ${fitted.toString()} of ${x.toString()} has another type`)
+    if (fitted.dtype !== x.dtype || !sameShape(fitted.shape, x.shape))
+      throw new BugError(`gradient ${fitted.toString()} of ${x.toString()} has another type`)
     const sum = grads.get(x)
     grads.set(x, sum ? sum.add(fitted) : fitted)
   }
@@ -55,7 +65,13 @@ function pullBack(b: Builder, outputs: readonly Tensor[], seeds: readonly Tensor
 }
 
 /** Gradients of one step's inputs. */
-function through(b: Builder, step: Step, grads: ReadonlyMap<Tensor, Tensor>, given: boolean[], need: boolean[]): readonly (Tensor | null | undefined)[] {
+function through(
+  b: Builder,
+  step: Step,
+  grads: ReadonlyMap<Tensor, Tensor>,
+  given: boolean[],
+  need: boolean[],
+): readonly (Tensor | null | undefined)[] {
   const { rule, node } = step
   const grad = rule?.grad
   if (!rule || typeof grad === 'object' || grad === undefined)
@@ -75,5 +91,14 @@ function through(b: Builder, step: Step, grads: ReadonlyMap<Tensor, Tensor>, giv
     return step.inputs.map((t, i) => (t && need[i] ? pulled[wanted.indexOf(t)] : null))
   }
   const dy = step.outputs.map((y, i) => (given[i] ? grads.get(y)! : isFloat(y.dtype) ? b.zeros(y.shape, y.dtype) : y))
-  return grad({ b, x, y: step.outputs as unknown as Slots<Tensor>, dy: dy as unknown as Slots<Tensor>, a: step.a, given, need, opt })
+  return grad({
+    b,
+    x,
+    y: step.outputs as unknown as Slots<Tensor>,
+    dy: dy as unknown as Slots<Tensor>,
+    a: step.a,
+    given,
+    need,
+    opt,
+  })
 }

@@ -98,7 +98,12 @@ function scalarOf(b: Builder, model: Model, o: GradcheckOptions) {
     initializer: (name, data) => {
       if (!isFloat(data.dtype)) return undefined
       if (data.size === 1 && data.dims.length === 0) return b.constant(double(data))
-      return declare(name, data.dims, Float64Array.from(data.numbers()), statistics.has(name) ? o.wrt === 'all' : o.wrt !== 'inputs')
+      return declare(
+        name,
+        data.dims,
+        Float64Array.from(data.numbers()),
+        statistics.has(name) ? o.wrt === 'all' : o.wrt !== 'inputs',
+      )
     },
     node: (node, x) => {
       const value = node.attrs.get('value')

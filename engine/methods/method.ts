@@ -96,4 +96,4 @@ export interface Method<O = unknown> {
   readonly check: MethodCheck
 }
 
-export const defineMethod = <O>(method: Method<O>): Method => method as unknown as Method
+export const defineMethod = <O>(method: Method<O>): Method => method

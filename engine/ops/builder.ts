@@ -99,13 +99,16 @@ export class Builder {
   }
 
   array(dtype: DataType, shape: readonly number[], values: TypedArray | readonly number[]): Tensor {
-    return this.constant(
-      ArrayBuffer.isView(values) ? TensorData.of(dtype, shape, values) : TensorData.from(dtype, shape, values),
-    )
+    return this.constant(ArrayBuffer.isView(values) ? TensorData.of(dtype, shape, values) : TensorData.from(dtype, shape, values))
   }
 
   /** Emits an operator by its rule. Attributes are plain values. Errors: ModelError when shapes or types do not fit. */
-  emit(op: string, inputs: readonly (Tensor | undefined)[], attrs: Record<string, AttrValue> = {}, options: EmitOptions = {}): Tensor[] {
+  emit(
+    op: string,
+    inputs: readonly (Tensor | undefined)[],
+    attrs: Record<string, AttrValue> = {},
+    options: EmitOptions = {},
+  ): Tensor[] {
     const domain = options.domain ?? ''
     const rule = this.rules.find(op, domain, this.opset)
     if (!rule) throw new BugError(`no rule for ${domain ? `${domain}.` : ''}${op} at opset ${this.opset}`)
@@ -120,10 +123,13 @@ export class Builder {
     const known = node.outputs.map((name, i) => {
       const type = types?.[i]
       if (!type)
-        throw new UnsupportedError(`operator ${node.domain ? `${node.domain}.` : ''}${node.op} has no rule, so the shape of '${name}' is unknown`, {
-          where: showNode(node),
-          hint: `a rule for it would go to engine/ops/rules; see docs/adding.md`,
-        })
+        throw new UnsupportedError(
+          `operator ${node.domain ? `${node.domain}.` : ''}${node.op} has no rule, so the shape of '${name}' is unknown`,
+          {
+            where: showNode(node),
+            hint: `a rule for it would go to engine/ops/rules; see docs/adding.md`,
+          },
+        )
       return type
     })
     return this.#append(undefined, node, {}, inputs, known, node.outputs)
@@ -194,7 +200,9 @@ export class Builder {
     names: readonly string[],
   ): Tensor[] {
     const index = this.steps.length
-    const outputs = types.map((type, i) => this.#tensor(names[i] === '' ? '' : this.unique(names[i] ?? like.op), type, undefined, index, i))
+    const outputs = types.map((type, i) =>
+      this.#tensor(names[i] === '' ? '' : this.unique(names[i] ?? like.op), type, undefined, index, i),
+    )
     const node: Node = {
       ...like,
       name: free(this.#nodeNames, this.#counters, like.name || outputs[0]?.name || like.op),
@@ -231,14 +239,19 @@ export class Builder {
    * The graph that computes `outputs` (name to tensor) and nothing else. All declared inputs stay, used or not.
    * `dims` overrides the written shape of inputs and outputs, e.g. to name the batch dimension.
    */
-  build(outputs: Record<string, Tensor>, options: { name?: string; dims?: (name: string, shape: readonly number[]) => Shape } = {}): Graph {
+  build(
+    outputs: Record<string, Tensor>,
+    options: { name?: string; dims?: (name: string, shape: readonly number[]) => Shape } = {},
+  ): Graph {
     const graph = makeGraph(options.name ?? 'main')
     const dims = options.dims ?? ((_: string, shape: readonly number[]) => shape)
     const steps = this.reachable(Object.values(outputs))
     const used = new Set<Tensor>()
     for (const step of steps) {
       if (step.node.domain === PRIVATE)
-        throw new BugError(`private operator ${step.node.op} reached the written graph`, { hint: 'run the lowering pass before build' })
+        throw new BugError(`private operator ${step.node.op} reached the written graph`, {
+          hint: 'run the lowering pass before build',
+        })
       for (const x of step.inputs) if (x) used.add(x)
       graph.nodes.push(step.node)
       for (const y of step.outputs) if (y.name) graph.values.set(y.name, { name: y.name, type: tensorType(y.dtype, y.shape) })
@@ -251,7 +264,16 @@ export class Builder {
       if (t.name !== name) {
         // An output keeps its promised name; the value behind it may serve several outputs.
         if (this.#names.has(name)) throw new BugError(`output name '${name}' is already the name of another value`)
-        graph.nodes.push({ op: 'Identity', domain: '', name: `${name}_out`, inputs: [t.name], outputs: [name], attrs: new Map(), doc: '', overload: '' })
+        graph.nodes.push({
+          op: 'Identity',
+          domain: '',
+          name: `${name}_out`,
+          inputs: [t.name],
+          outputs: [name],
+          attrs: new Map(),
+          doc: '',
+          overload: '',
+        })
         used.add(t)
       } else if (t.step < 0) used.add(t)
     }

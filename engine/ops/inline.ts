@@ -18,10 +18,16 @@ export interface InlineOptions {
  * Returns every value of the graph by its name, so that features can be tapped.
  * Errors: UnsupportedError for nodes with subgraphs, or without rule and known types; ModelError where shapes do not fit.
  */
-export function inlineGraph(b: Builder, graph: Graph, inputs: ReadonlyMap<string, Tensor>, options: InlineOptions = {}): Map<string, Tensor> {
+export function inlineGraph(
+  b: Builder,
+  graph: Graph,
+  inputs: ReadonlyMap<string, Tensor>,
+  options: InlineOptions = {},
+): Map<string, Tensor> {
   const values = new Map<string, Tensor>(inputs)
   for (const [name, data] of graph.initializers)
-    if (!values.has(name)) values.set(name, options.initializer?.(name, data) ?? b.constant(data, data.size > 64 ? name : undefined))
+    if (!values.has(name))
+      values.set(name, options.initializer?.(name, data) ?? b.constant(data, data.size > 64 ? name : undefined))
   for (const node of graph.nodes) {
     if (subgraphs(node).length)
       throw new UnsupportedError(`control flow cannot be compiled into a training graph`, {

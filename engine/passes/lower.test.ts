@@ -6,7 +6,14 @@ import { random } from '../random.ts'
 import { blockSize, createSession, Value } from '../session/index.ts'
 import { lower } from './index.ts'
 
-const SHAPES: Record<string, number[]> = { x: [16, 3, 8, 8], w: [16, 3, 3, 3], s: [16], c: [16], w2: [32, 16, 3, 3], w3: [16, 32, 3, 3] }
+const SHAPES: Record<string, number[]> = {
+  x: [16, 3, 8, 8],
+  w: [16, 3, 3, 3],
+  s: [16],
+  c: [16],
+  w2: [32, 16, 3, 3],
+  w3: [16, 32, 3, 3],
+}
 const NAMES = Object.keys(SHAPES)
 
 /** Two blocks in training mode, a strided one among them, and the gradients to everything. */
@@ -21,7 +28,12 @@ function network(dtype: 'float32' | 'float64', block: number, withGradients: boo
   const weights = new Float64Array(y.size)
   random(1, 'r').fillNormal(weights, 0, 1)
   const f = y.mul(b.array(dtype, y.shape, Array.from(weights))).sum()
-  const g = withGradients ? gradients(f, NAMES.map((name) => t[name]!)) : []
+  const g = withGradients
+    ? gradients(
+        f,
+        NAMES.map((name) => t[name]!),
+      )
+    : []
   const lowered = lower(b, [f, ...g], { provider: 'cpu', block })
   return lowered.b.model({ f: lowered.at(f), ...Object.fromEntries(g.map((d, i) => [`d/${NAMES[i]}`, lowered.at(d)])) })
 }
@@ -60,8 +72,8 @@ describe('lowering of a training graph', () => {
     for (const block of new Set([1, await blockSize()])) {
       const got = await (await createSession(network('float32', block, true))).run(feed('float32'))
       for (const name of NAMES) {
-        const [a, e] = [got[`d/${name}`]!.numbers(), exact[`d/${name}`]!.numbers()]
-        const distance = Math.sqrt(a.reduce((s: number, v: number, i: number) => s + (v - e[i]!) ** 2, 0) / e.reduce((s: number, v: number) => s + v * v, 0))
+        const [a, e] = [Float64Array.from(got[`d/${name}`]!.numbers()), Float64Array.from(exact[`d/${name}`]!.numbers())]
+        const distance = Math.sqrt(a.reduce((s, v, i) => s + (v - e[i]!) ** 2, 0) / e.reduce((s, v) => s + v * v, 0))
         expect(distance, `${name}, block ${block}`).toBeLessThan(1e-5)
       }
     }

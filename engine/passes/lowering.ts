@@ -34,7 +34,12 @@ export const defineLowering = (lowering: Lowering): Lowering => lowering
  * Rewrites what `outputs` depend on for a target, into a new builder: private operators become standard ones, and operators that
  * the target has no kernel for are written in others. Runs after all differentiation.
  */
-export function lowerWith(table: readonly Lowering[], from: Builder, outputs: readonly Tensor[], target: Target): { b: Builder; at: (old: Tensor) => Tensor } {
+export function lowerWith(
+  table: readonly Lowering[],
+  from: Builder,
+  outputs: readonly Tensor[],
+  target: Target,
+): { b: Builder; at: (old: Tensor) => Tensor } {
   const b = new Builder(from.rules, from.opset)
   const byOp = new Map<string, Lowering[]>()
   for (const l of [...table].sort((p, q) => (q.priority ?? 0) - (p.priority ?? 0)))
@@ -63,7 +68,8 @@ export function lowerWith(table: readonly Lowering[], from: Builder, outputs: re
         opt: (i) => inputs[i],
       }
       const made =
-        write(step.node.op, step.node.domain, ctx) ?? (step.node.domain === PRIVATE ? step.rule?.expand?.({ ...ctx, a: step.a }) : undefined)
+        write(step.node.op, step.node.domain, ctx) ??
+        (step.node.domain === PRIVATE ? step.rule?.expand?.({ ...ctx, a: step.a }) : undefined)
       if (made) changed = true
       return made
     })
@@ -73,5 +79,7 @@ export function lowerWith(table: readonly Lowering[], from: Builder, outputs: re
     current = into
     if (!changed) return { b: current, at }
   }
-  throw new BugError(`lowering did not come to an end`, { hint: `operators left: ${[...new Set(b.steps.map((s) => s.node.op))].join(', ')}` })
+  throw new BugError(`lowering did not come to an end`, {
+    hint: `operators left: ${[...new Set(b.steps.map((s) => s.node.op))].join(', ')}`,
+  })
 }

@@ -35,7 +35,8 @@ export function writeCheckpoint(path: string, c: Checkpoint): void {
   const temporary = `${path}.${process.pid}.tmp`
   const file = openSync(temporary, 'w')
   try {
-    for (const part of [lead, json, ...tensors.map((t) => t.data.bytes)]) for (let at = 0; at < part.length; ) at += writeSync(file, part, at)
+    for (const part of [lead, json, ...tensors.map((t) => t.data.bytes)])
+      for (let at = 0; at < part.length;) at += writeSync(file, part, at)
     fsyncSync(file)
   } finally {
     closeSync(file)

@@ -92,7 +92,15 @@ describe('training loop', () => {
 
   it('stops early and keeps the best weights', async () => {
     const scores: number[] = []
-    const result = await fit(options({ lr: 0.3, steps: 200, patience: 2, evalEvery: 5, on: { evaluated: (_, m) => scores.push(m.top1! - 1e-6 * m.nll!) } }))
+    const result = await fit(
+      options({
+        lr: 0.3,
+        steps: 200,
+        patience: 2,
+        evalEvery: 5,
+        on: { evaluated: (_, m) => scores.push(m.top1! - 1e-6 * m.nll!) },
+      }),
+    )
     expect(result.stopped).toBe('patience')
     expect(result.steps).toBeLessThan(200)
     expect(result.step).toBe(5 * (scores.indexOf(Math.max(...scores)) + 1))

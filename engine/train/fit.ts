@@ -52,7 +52,15 @@ export interface FitOptions {
   signal?: AbortSignal | undefined
   on: {
     stage?(name: string, index: number, of: number): void
-    step?(event: { step: number; steps: number; losses: Record<string, number>; rate: number; etaSeconds: number; lr: number; stage: string }): void
+    step?(event: {
+      step: number
+      steps: number
+      losses: Record<string, number>
+      rate: number
+      etaSeconds: number
+      lr: number
+      stage: string
+    }): void
     evaluated?(step: number, metrics: Record<string, number>): void
     checkpoint?(checkpoint: Checkpoint): void
     message?(level: 'info' | 'warning', text: string): void
@@ -70,8 +78,6 @@ export interface Fit {
   stepsPerSecond: number
   stopped: 'end' | 'patience'
 }
-
-const STATE = /^(?:param|stat)\//
 
 /** Runs the training loop. A stop request ends in a checkpoint and an error of code `interrupted`. Same options, same bits (one thread, CPU). */
 export async function fit(o: FitOptions): Promise<Fit> {
@@ -104,14 +110,20 @@ export async function fit(o: FitOptions): Promise<Fit> {
     try {
       while (step < stage.end) {
         const at = step - stage.start
-        const lr = o.lr * (stage.rate ?? 1) * rateAt(run.schedule, run.scheduleOptions, at, stage.end - stage.start, Math.min(o.warmup, stage.end - stage.start))
+        const lr =
+          o.lr *
+          (stage.rate ?? 1) *
+          rateAt(run.schedule, run.scheduleOptions, at, stage.end - stage.start, Math.min(o.warmup, stage.end - stage.start))
         const losses = await run.step(state, step, lr, { step: at, steps: stage.end - stage.start })
         step++
         const seconds = (performance.now() - started) / 1000
         const rate = (step - first) / Math.max(seconds, 1e-9)
         o.on.step?.({ step, steps: o.steps, losses, rate, etaSeconds: (o.steps - step) / rate, lr, stage: stage.name })
         if (Object.values(losses).some((v) => !Number.isFinite(v)))
-          throw new StillroomError('goal-missed', `the loss is no longer a number at step ${step}`, { where: 'training', hint: 'use a lower --lr, a longer --warmup, or --clip 1' })
+          throw new StillroomError('goal-missed', `the loss is no longer a number at step ${step}`, {
+            where: 'training',
+            hint: 'use a lower --lr, a longer --warmup, or --clip 1',
+          })
         if (judge && (step % o.evalEvery === 0 || step === o.steps)) {
           const verdict = await judge(studentWeights(o.student, state, o.ema !== undefined))
           o.on.evaluated?.(step, verdict.metrics)
@@ -125,7 +137,9 @@ export async function fit(o: FitOptions): Promise<Fit> {
         await new Promise((resolve) => setImmediate(resolve))
         if (o.signal?.aborted) {
           o.on.checkpoint?.(snapshot())
-          throw new StillroomError('interrupted', `stopped after step ${step} of ${o.steps}`, { hint: 'stillroom runs resume continues it' })
+          throw new StillroomError('interrupted', `stopped after step ${step} of ${o.steps}`, {
+            hint: 'stillroom runs resume continues it',
+          })
         }
         if (stopped !== 'end') break
       }
@@ -135,7 +149,14 @@ export async function fit(o: FitOptions): Promise<Fit> {
   }
   const seconds = (performance.now() - started) / 1000
   const weights = best?.weights ?? studentWeights(o.student, state, o.ema !== undefined)
-  return { weights: new Map(weights), step: best?.step ?? step, steps: step, seconds, stepsPerSecond: (step - first) / Math.max(seconds, 1e-9), stopped }
+  return {
+    weights: new Map(weights),
+    step: best?.step ?? step,
+    steps: step,
+    seconds,
+    stepsPerSecond: (step - first) / Math.max(seconds, 1e-9),
+    stopped,
+  }
 }
 
 interface Span extends Stage {
@@ -164,7 +185,10 @@ function studentWeights(student: Net, state: ReadonlyMap<string, Value>, average
     const stored = student.model.graph.initializers.get(name)!
     return [[name, TensorData.of('float32', value.dims, Float32Array.from(value.data as Float32Array)).as(stored.dtype)]]
   }
-  return new Map([...roles.parameters.flatMap((n) => read(`param/${n}`, n)), ...roles.statistics.flatMap((n) => read(`stat/${n}`, n))])
+  return new Map([
+    ...roles.parameters.flatMap((n) => read(`param/${n}`, n)),
+    ...roles.statistics.flatMap((n) => read(`stat/${n}`, n)),
+  ])
 }
 
 /** Fills in what a stage needs and earlier ones did not make; what it does not use stays for later ones. */
@@ -178,13 +202,16 @@ function begin(programs: readonly Program[], state: Map<string, Value>, seed: nu
 function initial(name: string, dims: readonly number[], init: Init, state: ReadonlyMap<string, Value>, seed: number): Value {
   const data = new Float32Array(dims.reduce((n, d) => n * d, 1))
   if (init === 'zeros') return Value.of('float32', dims, data)
-  if (init instanceof TensorData) data.set(init.numbers() as Float32Array)
+  if (init instanceof TensorData) data.set(init.numbers())
   else if ('sameAs' in init) data.set(state.get(init.sameAs)!.data as Float32Array)
   else random(seed, 'extra', name).fillNormal(data, 0, Math.sqrt(2 / init.fan))
   return Value.of('float32', dims, data)
 }
 
-type TeacherFeed = { kind: 'none' } | { kind: 'inside' } | { kind: 'fed'; classes: number; at(batch: Batch): Promise<Float32Array>; release(): Promise<void> }
+type TeacherFeed =
+  | { kind: 'none' }
+  | { kind: 'inside' }
+  | { kind: 'fed'; classes: number; at(batch: Batch): Promise<Float32Array>; release(): Promise<void> }
 
 /** Teacher outputs once on disk order when views are fixed; otherwise the teacher joins the step graph; otherwise it is run on its own. */
 async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed> {
@@ -197,7 +224,9 @@ async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed
     const { rows, classes } = await logitsOf(teacher, o.samples, order, { threads: o.threads, provider: o.provider })
     const at = (batch: Batch): Promise<Float32Array> => {
       const out = new Float32Array(batch.index.length * classes)
-      batch.index.forEach((index, n) => out.set(rows.subarray(place.get(index)! * classes, (place.get(index)! + 1) * classes), n * classes))
+      batch.index.forEach((index, n) =>
+        out.set(rows.subarray(place.get(index)! * classes, (place.get(index)! + 1) * classes), n * classes),
+      )
       return Promise.resolve(out)
     }
     return { kind: 'fed', classes, at, release: () => Promise.resolve() }
@@ -206,7 +235,11 @@ async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed
 }
 
 /** A judge of weights on the validation part: accuracy where there are labels, agreement with the teacher otherwise. */
-async function makeJudge(o: FitOptions): Promise<((weights: ReadonlyMap<string, TensorData>) => Promise<{ score: number; metrics: Record<string, number> }>) | undefined> {
+async function makeJudge(
+  o: FitOptions,
+): Promise<
+  ((weights: ReadonlyMap<string, TensorData>) => Promise<{ score: number; metrics: Record<string, number> }>) | undefined
+> {
   const indices = o.splits.validation
   if (o.evalEvery === 0 || indices.length === 0) return undefined
   const settings = { threads: o.threads, provider: o.provider }
@@ -218,7 +251,12 @@ async function makeJudge(o: FitOptions): Promise<((weights: ReadonlyMap<string, 
     const net = { ...o.student, model: withWeights(o.student.model, weights) }
     const { rows, classes } = await logitsOf(net, o.samples, indices, settings)
     const meter = makeMeter(ids)
-    meter.add({ classes, logits: rows, ...(labels ? { label: indices.map((i) => labels[i]!) } : {}), ...(teacher ? { teacherLogits: teacher.rows } : {}) })
+    meter.add({
+      classes,
+      logits: rows,
+      ...(labels ? { label: indices.map((i) => labels[i]!) } : {}),
+      ...(teacher ? { teacherLogits: teacher.rows } : {}),
+    })
     const values = meter.finish()
     const metrics = Object.fromEntries(Object.entries(values).map(([id, v]) => [id, v.value]))
     // The distance breaks ties between equal counts of right answers.
@@ -261,7 +299,12 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
     compiled.push({ program, session: await createSession(program.model, settings) })
   }
   const update = compiled.at(-1)!
-  const step = async (state: Map<string, Value>, at: number, lr: number, progress: { step: number; steps: number }): Promise<Record<string, number>> => {
+  const step = async (
+    state: Map<string, Value>,
+    at: number,
+    lr: number,
+    progress: { step: number; steps: number },
+  ): Promise<Record<string, number>> => {
     const losses: Record<string, number> = {}
     for (let k = 0; k < o.accumulate; k++) {
       const { program, session } = k === o.accumulate - 1 ? update : compiled[0]!
@@ -270,10 +313,12 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
       const feeds: Record<string, Value> = { x: Value.of('float32', batch.shape, batch.x), lr: Value.from('float32', [], [lr]) }
       if (o.labelled && batch.y) feeds.y = Value.of('float32', [o.batch, o.classes], batch.y)
       if (teacher.kind === 'fed') feeds['teacher/logits'] = Value.of('float32', [o.batch, teacher.classes], await teacher.at(batch))
-      for (const [name, value] of Object.entries(optimizer.hostScalars?.(at, optimizerOptions) ?? {})) feeds[`optimizer/${name}`] = Value.from('float32', [], [value])
+      for (const [name, value] of Object.entries(optimizer.hostScalars?.(at, optimizerOptions) ?? {}))
+        feeds[`optimizer/${name}`] = Value.from('float32', [], [value])
       if (o.ema !== undefined) feeds['ema/decay'] = Value.from('float32', [], [emaDecayAt(at, o.ema)])
       for (const { method, options } of o.methods)
-        for (const [name, value] of Object.entries(method.scalars?.(progress, options) ?? {})) feeds[`scalar/${method.key}/${name}`] = Value.from('float32', [], [value])
+        for (const [name, value] of Object.entries(method.scalars?.(progress, options) ?? {}))
+          feeds[`scalar/${method.key}/${name}`] = Value.from('float32', [], [value])
       for (const mask of program.masks) feeds[mask.name] = dropped(mask, o.seed, number)
       for (const name of program.state.keys()) feeds[name] = state.get(name)!
       const out = await session.run(feeds)
@@ -302,4 +347,3 @@ function dropped(mask: { name: string; shape: readonly number[]; ratio: number }
   for (let i = 0; i < data.length; i++) data[i] = data[i]! < mask.ratio ? 0 : keep
   return Value.of('float32', mask.shape, data)
 }
-

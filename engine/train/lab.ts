@@ -1,7 +1,26 @@
-import { arrayDataSet, augmentations, defaultPreprocess, makeSplits, openDataSet, withOptions, type Augment, type DataSet, type Preprocess, type Splits } from '../data/index.ts'
+import {
+  arrayDataSet,
+  augmentations,
+  defaultPreprocess,
+  makeSplits,
+  openDataSet,
+  withOptions,
+  type Augment,
+  type DataSet,
+  type Preprocess,
+  type Splits,
+} from '../data/index.ts'
 import { OptionError } from '../errors.ts'
 import { makeMeter } from '../metrics/index.ts'
-import { findMethod, type Lab, type LabData, type LabModel, type LabTraining, type Method, type MethodCheck } from '../methods/index.ts'
+import {
+  findMethod,
+  type Lab,
+  type LabData,
+  type LabModel,
+  type LabTraining,
+  type Method,
+  type MethodCheck,
+} from '../methods/index.ts'
 import type { Target } from '../passes/index.ts'
 import { buildTemplate } from '../students/index.ts'
 import { fit } from './fit.ts'
@@ -25,8 +44,17 @@ interface Trained extends LabModel {
 export function augmentOf(spec: string): Augment {
   const [id = '', rest = ''] = spec.split(/:(.*)/s)
   const found = augmentations.find((a) => a.id === id)
-  if (!found) throw new OptionError(`there is no augmentation '${id}'`, { where: 'augment', hint: `one of ${augmentations.map((a) => a.id).join(', ')}` })
-  const options = Object.fromEntries(rest.split(',').filter(Boolean).map((pair) => [pair.split('=')[0]!, Number(pair.split('=')[1])]))
+  if (!found)
+    throw new OptionError(`there is no augmentation '${id}'`, {
+      where: 'augment',
+      hint: `one of ${augmentations.map((a) => a.id).join(', ')}`,
+    })
+  const options = Object.fromEntries(
+    rest
+      .split(',')
+      .filter(Boolean)
+      .map((pair) => [pair.split('=')[0]!, Number(pair.split('=')[1])]),
+  )
   return withOptions(found as never, options)
 }
 
@@ -57,7 +85,8 @@ export function makeLab(o: LabOptions): Lab {
               splits: { train: [0, spec.labels.length - spec.test], test: [spec.labels.length - spec.test, spec.labels.length] },
             })
       const own = makeSplits(dataset, { seed: o.seed, validationShare: 0 })
-      const preprocess = dataset.kind === 'image' ? { ...defaultPreprocess(dataset), mean: centre(dataset), std: centre(dataset) } : undefined
+      const preprocess =
+        dataset.kind === 'image' ? { ...defaultPreprocess(dataset), mean: centre(dataset), std: centre(dataset) } : undefined
       const [h = 1, w = 1, c = 1] = dataset.sample.shape
       return {
         dataset,
@@ -74,8 +103,11 @@ export function makeLab(o: LabOptions): Lab {
       const data = t.data as Data
       const seed = t.seed ?? o.seed
       const teacher = (t.teacher as Trained | undefined)?.net
-      const model = buildTemplate(t.student, { input: data.shape as [number, number, number], classes: data.classes, seed })
-      const methods = (t.methods ?? []).map(({ key, options }) => ({ method: method(key), options: method(key).options.parse(options ?? {}) }))
+      const model = buildTemplate(t.student, { input: data.shape, classes: data.classes, seed })
+      const methods = (t.methods ?? []).map(({ key, options }) => ({
+        method: method(key),
+        options: method(key).options.parse(options ?? {}),
+      }))
       const views = methods.flatMap((m) => m.method.views?.(m.options) ?? [])
       let net = toNet(model, 'logits')
       const pairs = teacher && methods.some((m) => m.method.needs.features) ? pairLayers(net, teacher, data.shape, t.pairs) : []
@@ -114,7 +146,12 @@ export function makeLab(o: LabOptions): Lab {
       const roles = rolesOf(net.model.graph)
       const parameters = roles.parameters.reduce((n, name) => n + net.model.graph.initializers.get(name)!.size, 0)
       const trained = { ...net, model: withWeights(net.model, result.weights), features: [] }
-      return { net: trained, parameters, terms: meanTerms(history.slice(-Math.ceil(history.length / 10))), stageTerms: stageTerms(history) }
+      return {
+        net: trained,
+        parameters,
+        terms: meanTerms(history.slice(-Math.ceil(history.length / 10))),
+        stageTerms: stageTerms(history),
+      }
     },
     async evaluate(model, data, options = {}) {
       const d = data as Data
@@ -127,7 +164,8 @@ export function makeLab(o: LabOptions): Lab {
       const values = meter.finish()
       return { top1: 100 * values['top1']!.value, ...(values.agreement ? { agreement: 100 * values.agreement.value } : {}) }
     },
-    logits: async (model, data, indices) => (await logitsOf((model as Trained).net, data as Data, indices, { threads: o.threads })).rows,
+    logits: async (model, data, indices) =>
+      (await logitsOf((model as Trained).net, data as Data, indices, { threads: o.threads })).rows,
   }
 }
 
@@ -162,7 +200,10 @@ export interface CheckResult {
 }
 
 /** Runs a method's own check. With `sabotage`, the method's formula is replaced by its broken form, and the check should fail. */
-export async function checkMethod(key: string, o: Omit<LabOptions, 'seed'> & { seeds: readonly number[]; sabotage: boolean; onSeed?: (n: number) => void }): Promise<CheckResult> {
+export async function checkMethod(
+  key: string,
+  o: Omit<LabOptions, 'seed'> & { seeds: readonly number[]; sabotage: boolean; onSeed?: (n: number) => void },
+): Promise<CheckResult> {
   const original = findMethod(key)
   const used: Method = o.sabotage ? { ...original, ...original.sabotage } : original
   const check: MethodCheck = original.check
@@ -173,7 +214,8 @@ export async function checkMethod(key: string, o: Omit<LabOptions, 'seed'> & { s
     seeds.push({ seed, measured: await check.measure(makeLab({ ...o, seed, methods: [used] })) })
   }
   const measured: Record<string, number> = {}
-  for (const name of Object.keys(check.required)) measured[name] = seeds.reduce((s, r) => s + (r.measured[name] ?? NaN), 0) / seeds.length
+  for (const name of Object.keys(check.required))
+    measured[name] = seeds.reduce((s, r) => s + (r.measured[name] ?? NaN), 0) / seeds.length
   // A number that is NaN (a diverged run, a term that is missing) reaches nothing.
   const passed = Object.entries(check.required).every(([name, least]) => measured[name]! >= least)
   return { key, claim: check.claim, passed, seeds, measured, required: { ...check.required } }

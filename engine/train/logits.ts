@@ -14,11 +14,20 @@ export async function logitsOf(
   indices: Int32Array,
   options: { threads?: number | undefined; provider?: Provider; batch?: number; signal?: AbortSignal } = {},
 ): Promise<{ rows: Float32Array; classes: number }> {
-  const session = await createSession(withOutput(net), { threads: options.threads, provider: options.provider ?? 'cpu', name: net.model.graph.name })
+  const session = await createSession(withOutput(net), {
+    threads: options.threads,
+    provider: options.provider ?? 'cpu',
+    name: net.model.graph.name,
+  })
   try {
     const parts: Float32Array[] = []
     let classes = 0
-    for await (const batch of sequential({ dataset: samples.dataset, indices, batch: options.batch ?? 128, preprocess: samples.preprocess })) {
+    for await (const batch of sequential({
+      dataset: samples.dataset,
+      indices,
+      batch: options.batch ?? 128,
+      preprocess: samples.preprocess,
+    })) {
       options.signal?.throwIfAborted()
       const out = await session.run({ [net.input]: Value.of('float32', batch.shape, batch.x) }, [net.logits])
       const logits = out[net.logits]!
@@ -41,6 +50,9 @@ export async function logitsOf(
 function withOutput(net: Pick<Net, 'model' | 'logits'>): Net['model'] {
   const { model } = net
   if (model.graph.outputs.some((v) => v.name === net.logits)) return model
-  const info = model.graph.values.get(net.logits) ?? { name: net.logits, type: { kind: 'tensor' as const, dtype: 'float32' as const, shape: undefined } }
+  const info = model.graph.values.get(net.logits) ?? {
+    name: net.logits,
+    type: { kind: 'tensor' as const, dtype: 'float32' as const, shape: undefined },
+  }
   return { ...model, graph: { ...model.graph, outputs: [...model.graph.outputs, info] } }
 }

@@ -8,7 +8,9 @@ import type { Net } from './program.ts'
 export function dataInput(model: Model): ValueInfo {
   const inputs = model.graph.inputs.filter((v) => !model.graph.initializers.has(v.name))
   if (inputs.length === 1) return inputs[0]!
-  throw new ModelError(`the model has ${inputs.length} inputs, one image or feature input is expected`, { where: inputs.map((v) => v.name).join(', ') })
+  throw new ModelError(`the model has ${inputs.length} inputs, one image or feature input is expected`, {
+    where: inputs.map((v) => v.name).join(', '),
+  })
 }
 
 /** A model as a network of the step graph: functions inlined, opset raised. Names of weights stay. */
@@ -23,10 +25,29 @@ export function shapesOf(net: Pick<Net, 'model' | 'input'>, shape: readonly numb
 }
 
 /** Values where features can be compared: outputs of activations and sums on feature maps, each the last before the size changes. */
-export function featureTaps(net: Pick<Net, 'model' | 'input'>, shape: readonly number[]): { name: string; shape: readonly number[] }[] {
+export function featureTaps(
+  net: Pick<Net, 'model' | 'input'>,
+  shape: readonly number[],
+): { name: string; shape: readonly number[] }[] {
   const values = shapesOf(net, shape)
   const out: { name: string; shape: readonly number[] }[] = []
-  const seen = new Set(['Relu', 'Clip', 'LeakyRelu', 'PRelu', 'Elu', 'Selu', 'Sigmoid', 'HardSwish', 'HardSigmoid', 'Gelu', 'Mish', 'Softplus', 'Tanh', 'Add', 'Mul'])
+  const seen = new Set([
+    'Relu',
+    'Clip',
+    'LeakyRelu',
+    'PRelu',
+    'Elu',
+    'Selu',
+    'Sigmoid',
+    'HardSwish',
+    'HardSigmoid',
+    'Gelu',
+    'Mish',
+    'Softplus',
+    'Tanh',
+    'Add',
+    'Mul',
+  ])
   for (const node of net.model.graph.nodes) {
     const t = seen.has(node.op) ? values.get(node.outputs[0] ?? '') : undefined
     if (!t || t.rank !== shape.length + 1 || t.rank < 3) continue
@@ -59,5 +80,8 @@ export function pairLayers(student: Net, teacher: Net, shape: readonly number[],
     return t ? [{ student: s.name, teacher: t.name }] : []
   })
   if (equal.length || !mine.length || !theirs.length) return equal
-  return mine.map((s, i) => ({ student: s.name, teacher: theirs[Math.round((i * (theirs.length - 1)) / Math.max(1, mine.length - 1))]!.name }))
+  return mine.map((s, i) => ({
+    student: s.name,
+    teacher: theirs[Math.round((i * (theirs.length - 1)) / Math.max(1, mine.length - 1))]!.name,
+  }))
 }

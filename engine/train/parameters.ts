@@ -23,7 +23,18 @@ const PARAMETER_INPUTS: Readonly<Record<string, readonly number[]>> = {
 }
 
 /** Operators whose constants are settings, not weights. */
-const SETTINGS = new Set(['Clip', 'Resize', 'Upsample', 'Pad', 'Pow', 'OneHot', 'QuantizeLinear', 'DequantizeLinear', 'Constant', 'Dropout'])
+const SETTINGS = new Set([
+  'Clip',
+  'Resize',
+  'Upsample',
+  'Pad',
+  'Pow',
+  'OneHot',
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'Constant',
+  'Dropout',
+])
 
 /** Tells parameters, statistics and constants apart. Errors: none; a model without parameters gives an empty list. */
 export function rolesOf(graph: Graph): Roles {

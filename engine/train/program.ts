@@ -96,7 +96,9 @@ export function compileStep(spec: StepSpec): Program {
   for (const [name, t] of weighted) outputs[`loss/${name}`] = t
   outputs['loss/total'] = total
   const lowered = lower(b, Object.values(outputs), spec.target)
-  const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(t)])), { name: 'training_step' })
+  const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(t)])), {
+    name: 'training_step',
+  })
   return { model, state, changes: [...next.keys()], losses: [...weighted.keys(), 'total'], masks }
 }
 
@@ -105,7 +107,13 @@ type Held = (name: string, dims: readonly number[], init: Init) => Tensor
 const sum = (list: readonly Tensor[]): Tensor => list.slice(1).reduce((s, t) => s.add(t), list[0]!)
 
 /** The student in training mode: parameters and statistics are state, batch norms use the batch, dropout is a fed mask. */
-function trainable(b: Builder, net: Net, x: Tensor, held: Held, masks: { name: string; shape: readonly number[]; ratio: number }[]) {
+function trainable(
+  b: Builder,
+  net: Net,
+  x: Tensor,
+  held: Held,
+  masks: { name: string; shape: readonly number[]; ratio: number }[],
+) {
   const { graph } = net.model
   const roles = rolesOf(graph)
   if (!roles.parameters.length) throw new ModelError('the student has no trainable parameters', { where: graph.name })
@@ -148,7 +156,11 @@ function trainable(b: Builder, net: Net, x: Tensor, held: Held, masks: { name: s
 function tap(values: ReadonlyMap<string, Tensor>, net: Net): Network {
   const find = (name: string): Tensor => {
     const t = values.get(name)
-    if (!t) throw new OptionError(`the model has no value named '${name}'`, { where: 'pairs', hint: '`stillroom inspect` lists the layers' })
+    if (!t)
+      throw new OptionError(`the model has no value named '${name}'`, {
+        where: 'pairs',
+        hint: '`stillroom inspect` lists the layers',
+      })
     return t
   }
   const logits = find(net.logits)
@@ -160,33 +172,45 @@ function frozen(b: Builder, spec: StepSpec, x: Tensor): Network | undefined {
   if (!teacher) return undefined
   if ('fed' in teacher) return { logits: b.input('teacher/logits', 'float32', [spec.shape[0]!, teacher.fed]), features: [] }
   const values = inlineGraph(b, teacher.net.model.graph, new Map([[teacher.net.input, x]]), {
-    initializer: (name, data) => (isFloat(data.dtype) && data.size > 64 ? b.constant(data.as('float32'), `teacher/${name}`) : undefined),
+    initializer: (name, data) =>
+      isFloat(data.dtype) && data.size > 64 ? b.constant(data.as('float32'), `teacher/${name}`) : undefined,
   })
   const network = tap(values, teacher.net)
   return { logits: network.logits.detach(), features: network.features.map((f) => f.detach()) }
 }
 
-function lossTerms(b: Builder, spec: StepSpec, nets: { student: Network; teacher: Network | undefined; target: Tensor | undefined; held: Held }): Map<string, Term> {
+function lossTerms(
+  b: Builder,
+  spec: StepSpec,
+  nets: { student: Network; teacher: Network | undefined; target: Tensor | undefined; held: Held },
+): Map<string, Term> {
   const out = new Map<string, Term>()
   const { student, teacher, target, held } = nets
   if (!spec.methods.length) {
-    if (!target) throw new OptionError('training without a teacher needs labels', { where: 'labels', hint: 'use --labels on, or distill from a teacher' })
+    if (!target)
+      throw new OptionError('training without a teacher needs labels', {
+        where: 'labels',
+        hint: 'use --labels on, or distill from a teacher',
+      })
     out.set('label', { value: crossEntropy(student.logits, target, { labelSmoothing: spec.labelSmoothing }) })
   }
   for (const { method, options } of spec.methods) {
     if (!teacher) throw new OptionError(`method '${method.key}' needs a teacher`, { where: 'teacher' })
-    if (method.needs.labels === 'required' && !target) throw new OptionError(`method '${method.key}' needs labels`, { where: 'labels' })
+    if (method.needs.labels === 'required' && !target)
+      throw new OptionError(`method '${method.key}' needs labels`, { where: 'labels' })
     const ctx: LossContext = {
       b,
       student,
       teacher,
       target: method.needs.labels === 'unused' ? undefined : target,
       labelSmoothing: spec.labelSmoothing,
-      scalar: (name) => b.inputs.find((t) => t.name === `scalar/${method.key}/${name}`) ?? b.input(`scalar/${method.key}/${name}`, 'float32', []),
+      scalar: (name) =>
+        b.inputs.find((t) => t.name === `scalar/${method.key}/${name}`) ?? b.input(`scalar/${method.key}/${name}`, 'float32', []),
       param: (name, shape, fan) => held(`extra/${method.key}/${name}`, shape, { fan }),
       stage: spec.stage,
     }
-    for (const [name, term] of Object.entries(method.loss(ctx, options))) out.set(spec.methods.length > 1 ? `${method.key}/${name}` : name, term)
+    for (const [name, term] of Object.entries(method.loss(ctx, options)))
+      out.set(spec.methods.length > 1 ? `${method.key}/${name}` : name, term)
   }
   return out
 }
@@ -206,7 +230,14 @@ function groupsOf(terms: ReadonlyMap<string, Term>, weighted: ReadonlyMap<string
 function finish(
   b: Builder,
   spec: StepSpec,
-  s: { trained: string[]; tensors: Tensor[]; grads: Map<string, (Tensor | undefined)[]>; held: Held; next: Map<string, Tensor>; total: Tensor },
+  s: {
+    trained: string[]
+    tensors: Tensor[]
+    grads: Map<string, (Tensor | undefined)[]>
+    held: Held
+    next: Map<string, Tensor>
+    total: Tensor
+  },
 ): void {
   const groups = [...s.grads.keys()]
   let table = groups.map((group) => s.grads.get(group)!)
@@ -234,7 +265,9 @@ function finish(
     const present = Object.values(byGroup).filter((g): g is Tensor => g !== undefined)
     if (!present.length) return
     const weightDecay = decaysByDefault(p.shape) ? spec.weightDecay : 0
-    const slots = Object.fromEntries((custom?.method.update ?? spec.optimizer).slots.map((slot) => [slot, s.held(`slot/${slot}/${name}`, p.shape, 'zeros')]))
+    const slots = Object.fromEntries(
+      (custom?.method.update ?? spec.optimizer).slots.map((slot) => [slot, s.held(`slot/${slot}/${name}`, p.shape, 'zeros')]),
+    )
     const made = custom
       ? custom.method.update!.update({ p, g: byGroup, slots, lr, weightDecay, momentum: spec.momentum, o: custom.options })
       : spec.optimizer.update({ p, g: sum(present), slots, lr, scalars: fed, decay: weightDecay > 0, o: spec.optimizerOptions })

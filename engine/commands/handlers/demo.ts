@@ -10,12 +10,26 @@ const DATA = 'builtin:glyphs?samples=6000&size=20&classes=10&difficulty=0.5'
 export default handler<'demo'>(async (input, ctx) => {
   const out = input.out ?? resolve('stillroom-out/demo')
   checkOut(input.out, input.overwrite)
-  const common = { seed: input.seed, ...(input.threads ? { threads: input.threads } : {}), provider: input.provider, ...(input.store ? { store: input.store } : {}) }
+  const common = {
+    seed: input.seed,
+    ...(input.threads ? { threads: input.threads } : {}),
+    provider: input.provider,
+    ...(input.store ? { store: input.store } : {}),
+  }
   const start = performance.now()
   ctx.emit('stage', { name: 'train a teacher', index: 1, of: 5 })
   const teacher = await ctx.invoke(
     'train',
-    { ...common, data: DATA, student: 'template:small-cnn:4', steps: 250, batch: 64, lr: 3e-3, out: join(out, 'teacher'), overwrite: true },
+    {
+      ...common,
+      data: DATA,
+      student: 'template:small-cnn:4',
+      steps: 250,
+      batch: 64,
+      lr: 3e-3,
+      out: join(out, 'teacher'),
+      overwrite: true,
+    },
     { on: (event, payload) => event !== 'started' && event !== 'stage' && ctx.emit(event as 'message', payload as never) },
   )
   const recipe = fullRecipe(
@@ -34,5 +48,7 @@ export default handler<'demo'>(async (input, ctx) => {
       provider: input.provider,
     }),
   )
-  return runPipeline({ recipe, out, store: input.store, overwrite: true }, ctx as never, [{ name: 'teacher', seconds: (performance.now() - start) / 1000 }])
+  return runPipeline({ recipe, out, store: input.store, overwrite: true }, ctx as never, [
+    { name: 'teacher', seconds: (performance.now() - start) / 1000 },
+  ])
 })

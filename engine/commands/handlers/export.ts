@@ -8,7 +8,7 @@ import { exportPackage, packageName, type PackageOptions } from '../../export/in
 import { fedInputs, probeTypes, sampleFeeds } from '../../inspect/index.ts'
 import { TensorData, type Model } from '../../ir/index.ts'
 import { Value, type Feeds } from '../../session/index.ts'
-import type { CommandOutput, ParsedInput } from '../contract/index.ts'
+import type { ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
 import { quantizeOn, readSource } from './quantizing.ts'
 import { checkOut, openData } from './training.ts'
@@ -33,7 +33,7 @@ export default handler<'export'>(async (input, ctx) => {
     variants: input.variants,
     overwrite: input.overwrite,
   })
-  return { ...made, out: input.out } as unknown as CommandOutput<'export'>
+  return { ...made, out: input.out }
 })
 
 /** Preprocessing and labels from the file and from what lies beside it; random golden inputs. */

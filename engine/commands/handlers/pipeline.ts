@@ -14,11 +14,25 @@ export interface Pipeline {
 }
 
 /** Runs a recipe's sections in order, each by its own verb, and says what came of it. Absent sections are not done. */
-export async function runPipeline({ recipe, out, store, overwrite }: Pipeline, ctx: Context, before: readonly { name: string; seconds: number }[] = []) {
+export async function runPipeline(
+  { recipe, out, store, overwrite }: Pipeline,
+  ctx: Context,
+  before: readonly { name: string; seconds: number }[] = [],
+) {
   const stages = [...before]
-  const sections = ['distill', recipe.quantize && 'quantize', recipe.benchmark && recipe.teacher && 'benchmark', recipe.export && 'export'].filter(Boolean)
+  const sections = [
+    'distill',
+    recipe.quantize && 'quantize',
+    recipe.benchmark && recipe.teacher && 'benchmark',
+    recipe.export && 'export',
+  ].filter(Boolean)
   const total = before.length + sections.length
-  const common = { seed: recipe.seed, ...(recipe.threads ? { threads: recipe.threads } : {}), provider: recipe.provider, ...(store ? { store } : {}) }
+  const common = {
+    seed: recipe.seed,
+    ...(recipe.threads ? { threads: recipe.threads } : {}),
+    provider: recipe.provider,
+    ...(store ? { store } : {}),
+  }
   const data = { data: recipe.data.path, split: recipe.data.split, labels: recipe.data.labels, preprocess: recipe.data.preprocess }
   const pass = (event: string, payload: unknown) => {
     if (event !== 'stage' && event !== 'started') ctx.emit(event as 'message', payload as never)
@@ -31,7 +45,10 @@ export async function runPipeline({ recipe, out, store, overwrite }: Pipeline, c
     return answer
   }
 
-  const from = recipe.student.weights === 'fresh' && recipe.student.from.endsWith('.onnx') ? `${recipe.student.from}?init=fresh` : recipe.student.from
+  const from =
+    recipe.student.weights === 'fresh' && recipe.student.from.endsWith('.onnx')
+      ? `${recipe.student.from}?init=fresh`
+      : recipe.student.from
   const training = { ...data, ...recipe.train, ...common, student: from, out: join(out, 'student'), overwrite }
   const trained =
     recipe.teacher && recipe.methods.length
@@ -39,9 +56,12 @@ export async function runPipeline({ recipe, out, store, overwrite }: Pipeline, c
           ...training,
           teacher: recipe.teacher,
           method: recipe.methods.map((m) => m.key),
-          option: Object.assign({}, ...recipe.methods.map((m) => Object.fromEntries(Object.entries(m.options).map(([k, v]) => [`${m.key}.${k}`, v])))),
+          option: Object.assign(
+            {},
+            ...recipe.methods.map((m) => Object.fromEntries(Object.entries(m.options).map(([k, v]) => [`${m.key}.${k}`, v]))),
+          ),
           pairs: Object.entries(recipe.student.pairs ?? {}).map(([s, t]) => `${s}=${t}`),
-        } as never)
+        })
       : await stage('train', training as never)
   const best: Record<string, unknown> = {
     model: trained.model,
@@ -51,15 +71,30 @@ export async function runPipeline({ recipe, out, store, overwrite }: Pipeline, c
     macs: trained.student.macs,
     teacher: trained.teacher,
   }
-  const quantized = recipe.quantize && (await stage('quantize', { ...data, ...common, ...recipe.quantize, model: trained.model, out: join(out, 'quantized'), overwrite } as never))
-  if (quantized) best.quantized = { model: quantized.model, bytes: quantized.bytes, scheme: quantized.scheme, metrics: quantized.metrics.quantized }
+  const quantized =
+    recipe.quantize &&
+    (await stage('quantize', {
+      ...data,
+      ...common,
+      ...recipe.quantize,
+      model: trained.model,
+      out: join(out, 'quantized'),
+      overwrite,
+    }))
+  if (quantized)
+    best.quantized = {
+      model: quantized.model,
+      bytes: quantized.bytes,
+      scheme: quantized.scheme,
+      metrics: quantized.metrics.quantized,
+    }
   if (recipe.benchmark && recipe.teacher) {
-    const measured = await stage('benchmark', { ...common, ...recipe.benchmark, model: trained.model, against: recipe.teacher } as never)
+    const measured = await stage('benchmark', { ...common, ...recipe.benchmark, model: trained.model, against: recipe.teacher })
     best.benchmark = { models: measured.models, ratio: measured.ratio }
   }
   if (recipe.export) {
     const variants = recipe.export.variants ?? ['fp32', 'int8', 'ort']
-    const made = await stage('export', { ...data, ...common, model: trained.model, out: join(out, 'package'), variants, overwrite } as never)
+    const made = await stage('export', { ...data, ...common, model: trained.model, out: join(out, 'package'), variants, overwrite })
     best.export = { folder: join(out, 'package'), files: made.files, parity: made.parity, mobile: made.mobile }
   }
   const missedGoals = missed(recipe, best)
@@ -94,11 +129,16 @@ const percent = (m: { value: number; ci95?: [number, number] | undefined } | und
   m ? `${(100 * m.value).toFixed(2)} %${m.ci95 ? ` [${(100 * m.ci95[0]).toFixed(2)}, ${(100 * m.ci95[1]).toFixed(2)}]` : ''}` : '-'
 const kib = (bytes: number | undefined): string => (bytes === undefined ? '-' : `${(bytes / 1024).toFixed(1)} KiB`)
 
-function table(best: Record<string, unknown>, stages: readonly { name: string; seconds: number }[], missedGoals: readonly string[]): string {
+function table(
+  best: Record<string, unknown>,
+  stages: readonly { name: string; seconds: number }[],
+  missedGoals: readonly string[],
+): string {
   const teacher = best.teacher as { parameters: number; bytes: number; macs?: number } | undefined
   const q = best.quantized as { bytes: number; metrics: Metrics } | undefined
   const m = best.metrics as Metrics
-  const latency = best.benchmark as { models: { latencyMs: { p50: number } }[]; ratio?: { median: number; ci95: [number, number] } } | undefined
+  const latency = best.benchmark as
+    { models: { latencyMs: { p50: number } }[]; ratio?: { median: number; ci95: [number, number] } } | undefined
   const ms = (i: number) => latency?.models[i]?.latencyMs.p50.toFixed(3) ?? '-'
   const rows = [
     ['', 'teacher', 'student', 'student int8'],
@@ -111,7 +151,11 @@ function table(best: Record<string, unknown>, stages: readonly { name: string; s
   ]
   const widths = rows[0]!.map((_, c) => Math.max(...rows.map((r) => r[c]!.length)))
   const line = (r: readonly string[]) => `| ${r.map((cell, c) => cell.padEnd(widths[c]!)).join(' | ')} |`
-  const ratio = latency?.ratio ? [`Student / teacher latency, interleaved: ${latency.ratio.median.toFixed(3)} [${latency.ratio.ci95.map((v) => v.toFixed(3)).join(', ')}]`] : []
+  const ratio = latency?.ratio
+    ? [
+        `Student / teacher latency, interleaved: ${latency.ratio.median.toFixed(3)} [${latency.ratio.ci95.map((v) => v.toFixed(3)).join(', ')}]`,
+      ]
+    : []
   return [
     line(rows[0]!),
     line(widths.map((w) => '-'.repeat(w))),

@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { channelCount, defaultPreprocess, fitImages, inputShape, makeSplits, openDataSet, parsePreprocess, pixelStatistics, type DataSet, type Preprocess } from '../../data/index.ts'
+import {
+  channelCount,
+  defaultPreprocess,
+  fitImages,
+  inputShape,
+  makeSplits,
+  openDataSet,
+  parsePreprocess,
+  pixelStatistics,
+  type DataSet,
+  type Preprocess,
+} from '../../data/index.ts'
 import { OptionError, StillroomError, UnsupportedError } from '../../errors.ts'
 import { choosePreprocess, evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
 import { findLogits, prepareModel } from '../../inspect/index.ts'
@@ -10,7 +21,19 @@ import { findMethod, type Method } from '../../methods/index.ts'
 import { encodeModel, writeModel } from '../../onnx/index.ts'
 import { blockSize } from '../../session/index.ts'
 import { loadStudent } from '../../students/index.ts'
-import { augmentOf, fit, pairLayers, readCheckpoint, rolesOf, shapesOf, toNet, withWeights, writeCheckpoint, type FitOptions, type Net } from '../../train/index.ts'
+import {
+  augmentOf,
+  fit,
+  pairLayers,
+  readCheckpoint,
+  rolesOf,
+  shapesOf,
+  toNet,
+  withWeights,
+  writeCheckpoint,
+  type FitOptions,
+  type Net,
+} from '../../train/index.ts'
 import type { ParsedInput, CommandOutput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
 import { ENGINE_VERSION } from './version.ts'
@@ -22,16 +45,26 @@ type Result = CommandOutput<'train'>
 export function checkOut(out: string | undefined, overwrite: boolean): void {
   if (!out || overwrite || !existsSync(out)) return
   if (!statSync(out).isDirectory()) throw new OptionError(`${out} is a file, a folder is expected`, { where: 'out' })
-  if (readdirSync(out).length) throw new OptionError(`${out} is not empty`, { where: 'out', hint: 'choose another folder, or --overwrite' })
+  if (readdirSync(out).length)
+    throw new OptionError(`${out} is not empty`, { where: 'out', hint: 'choose another folder, or --overwrite' })
 }
 
 /** Parsed options of each method, from `NAME=VALUE` (one method) or `KEY.NAME=VALUE`. Errors: OptionError naming the option. */
-export function methodsOf(keys: readonly string[], given: Readonly<Record<string, unknown>>): { method: Method; options: unknown }[] {
+export function methodsOf(
+  keys: readonly string[],
+  given: Readonly<Record<string, unknown>>,
+): { method: Method; options: unknown }[] {
   const own = new Map<string, Record<string, unknown>>(keys.map((key) => [key, {}]))
   for (const [name, value] of Object.entries(given)) {
-    const [key, field] = name.includes('.') ? (name.split(/\.(.*)/s) as [string, string]) : [keys.length === 1 ? keys[0]! : '', name]
+    const [key, field] = name.includes('.')
+      ? (name.split(/\.(.*)/s) as [string, string])
+      : [keys.length === 1 ? keys[0]! : '', name]
     const into = own.get(key)
-    if (!into) throw new OptionError(`option '${name}' belongs to no chosen method`, { where: `option.${name}`, hint: `write KEY.NAME=VALUE with one of ${keys.join(', ')}` })
+    if (!into)
+      throw new OptionError(`option '${name}' belongs to no chosen method`, {
+        where: `option.${name}`,
+        hint: `write KEY.NAME=VALUE with one of ${keys.join(', ')}`,
+      })
     into[field] = value
   }
   return keys.map((key) => {
@@ -56,26 +89,59 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
   ctx.emit('message', { level: 'info', text: chosen.text })
   for (const text of [...dataset.warnings, ...(prepared?.warnings ?? [])]) ctx.emit('message', { level: 'warning', text })
   if (prepared && prepared.batch !== 'free')
-    throw new UnsupportedError(`the teacher runs with batches of ${prepared.batch} only`, { where: input.teacher!, hint: 'export it with a free batch dimension' })
+    throw new UnsupportedError(`the teacher runs with batches of ${prepared.batch} only`, {
+      where: input.teacher!,
+      hint: 'export it with a free batch dimension',
+    })
 
   const teacherNet = teacherModel && tapped(teacherModel)
   const shape = chosen.preprocess ? inputShape(chosen.preprocess) : dataset.sample.shape
   const classes = teacherNet ? widthOf(teacherNet, shape) : (dataset.classes?.length ?? 0)
-  if (classes < 2) throw new OptionError('training without a teacher needs labelled data', { where: 'labels', hint: 'use --labels on with a labelled data set' })
+  if (classes < 2)
+    throw new OptionError('training without a teacher needs labelled data', {
+      where: 'labels',
+      hint: 'use --labels on with a labelled data set',
+    })
   const source = await loadStudent(input.student, { input: shape, classes, seed: input.seed, teacher: teacherModel })
   let studentNet = tapped(source)
   if (widthOf(studentNet, shape) !== classes)
-    throw new OptionError(`the student answers with ${widthOf(studentNet, shape)} values, ${classes} are expected`, { where: 'student' })
-  const pairs = teacherNet && methods.some((m) => m.method.needs.features) ? pairLayers(studentNet, teacherNet, shape, input.pairs) : []
-  if (methods.some((m) => m.method.needs.features) && !pairs.length) throw new OptionError('no layers of student and teacher fit together', { where: 'pairs', hint: 'name them with --pairs STUDENT=TEACHER' })
+    throw new OptionError(`the student answers with ${widthOf(studentNet, shape)} values, ${classes} are expected`, {
+      where: 'student',
+    })
+  const pairs =
+    teacherNet && methods.some((m) => m.method.needs.features) ? pairLayers(studentNet, teacherNet, shape, input.pairs) : []
+  if (methods.some((m) => m.method.needs.features) && !pairs.length)
+    throw new OptionError('no layers of student and teacher fit together', {
+      where: 'pairs',
+      hint: 'name them with --pairs STUDENT=TEACHER',
+    })
   studentNet = { ...studentNet, features: pairs.map((p) => p.student) }
   const teacher = teacherNet && { ...teacherNet, features: pairs.map((p) => p.teacher) }
 
-  const run = ctx.resume?.run ?? ctx.store.createRun({ kind, recipe: input, resolved: input, seed: input.seed, engineVersion: ENGINE_VERSION, out: input.out ?? null, models: { ...(teacherModel ? { teacher: sha256(encodeModel(teacherModel)) } : {}), student: sha256(encodeModel(source)) } })
+  const run =
+    ctx.resume?.run ??
+    ctx.store.createRun({
+      kind,
+      recipe: input,
+      resolved: input,
+      seed: input.seed,
+      engineVersion: ENGINE_VERSION,
+      out: input.out ?? null,
+      models: { ...(teacherModel ? { teacher: sha256(encodeModel(teacherModel)) } : {}), student: sha256(encodeModel(source)) },
+    })
   ctx.store.claimRun(run.id)
   const folder = ctx.store.runFolder(run.id)
   const resume = ctx.resume?.checkpoint ? readCheckpoint(ctx.resume.checkpoint.path) : undefined
-  const options = settings(input, methods, { studentNet, teacher, dataset, splits, labelled, shape, classes, preprocess: chosen.preprocess })
+  const options = settings(input, methods, {
+    studentNet,
+    teacher,
+    dataset,
+    splits,
+    labelled,
+    shape,
+    classes,
+    preprocess: chosen.preprocess,
+  })
   try {
     ctx.emit('started', { run: run.id, steps: options.steps, ...(resume ? { resumedFromStep: resume.step } : {}) })
     const points = recorder(ctx, run.id)
@@ -89,7 +155,10 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
         step: (e) => points.step(e, options.steps),
         evaluated(step, metrics) {
           points.flush()
-          ctx.store.addMetrics(run.id, Object.entries(metrics).map(([name, value]) => ({ split: 'validation', name, step, value })))
+          ctx.store.addMetrics(
+            run.id,
+            Object.entries(metrics).map(([name, value]) => ({ split: 'validation', name, step, value })),
+          )
           ctx.emit('evaluated', { step, split: 'validation', metrics })
         },
         checkpoint(checkpoint) {
@@ -105,7 +174,19 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
     })
     points.flush()
     const model = described(withWeights(source, result.weights), chosen.preprocess)
-    const done = await finish({ input, ctx, run: run.id, folder, model, teacher: teacherModel, dataset, splits, labelled, preprocess: chosen.preprocess, shape })
+    const done = await finish({
+      input,
+      ctx,
+      run: run.id,
+      folder,
+      model,
+      teacher: teacherModel,
+      dataset,
+      splits,
+      labelled,
+      preprocess: chosen.preprocess,
+      shape,
+    })
     const answer: Result = {
       run: run.id,
       model: done.path,
@@ -126,9 +207,15 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
     return answer
   } catch (error) {
     const known = error instanceof StillroomError ? error : undefined
-    const failure = { code: known?.code ?? 'bug', message: (error as Error).message, ...(known?.where ? { where: known.where } : {}), ...(known?.hint ? { hint: known.hint } : {}) }
+    const failure = {
+      code: known?.code ?? 'bug',
+      message: (error as Error).message,
+      ...(known?.where ? { where: known.where } : {}),
+      ...(known?.hint ? { hint: known.hint } : {}),
+    }
     ctx.store.endRun(run.id, { status: known?.code === 'interrupted' ? 'stopped' : 'failed', error: failure })
-    if (known?.code === 'interrupted') throw new StillroomError('interrupted', known.message, { where: run.id, hint: `stillroom runs resume ${run.id}` })
+    if (known?.code === 'interrupted')
+      throw new StillroomError('interrupted', known.message, { where: run.id, hint: `stillroom runs resume ${run.id}` })
     throw error
   }
 }
@@ -146,31 +233,52 @@ function described(model: Model, preprocess: Preprocess | undefined): Model {
 }
 
 /** That of the teacher, or of a student file that has one; a fresh student takes the data's own statistics. */
-async function preprocessing(input: Input, dataset: DataSet, train: Int32Array, labelled: boolean): Promise<{ preprocess: Preprocess | undefined; text: string }> {
+async function preprocessing(
+  input: Input,
+  dataset: DataSet,
+  train: Int32Array,
+  labelled: boolean,
+): Promise<{ preprocess: Preprocess | undefined; text: string }> {
   const file = input.teacher ?? (/\.onnx$/.test(input.student) ? input.student : undefined)
   if (file) {
     const predictor = await openPredictor(file, { threads: input.threads, provider: input.provider })
     try {
-      return await choosePreprocess(predictor, dataset, { wanted: input.preprocess, indices: train, labels: labelled, seed: input.seed })
+      return await choosePreprocess(predictor, dataset, {
+        wanted: input.preprocess,
+        indices: train,
+        labels: labelled,
+        seed: input.seed,
+      })
     } finally {
       await predictor.release()
     }
   }
   if (dataset.kind !== 'image') return { preprocess: undefined, text: 'samples are tensors and pass as they are' }
-  if (existsSync(input.preprocess)) return { preprocess: parsePreprocess(JSON.parse(readFileSync(input.preprocess, 'utf8'))), text: `preprocessing from ${input.preprocess}` }
+  if (existsSync(input.preprocess))
+    return {
+      preprocess: parsePreprocess(JSON.parse(readFileSync(input.preprocess, 'utf8'))),
+      text: `preprocessing from ${input.preprocess}`,
+    }
   const plain = defaultPreprocess(dataset)
   const raw = await dataset.read(train.slice(0, 2000))
   if (raw.kind === 'tensor') return { preprocess: plain, text: 'pixels in 0..1' }
   const { mean, std } = pixelStatistics(fitImages(raw, plain), channelCount(plain))
   const round = (v: number) => Number(v.toPrecision(4))
   const preprocess = { ...plain, mean: mean.map(round), std: std.map((v) => Math.max(1e-3, round(v))) }
-  return { preprocess, text: `pixels in 0..1, less mean ${preprocess.mean.join(', ')}, over deviation ${preprocess.std.join(', ')} of the training samples` }
+  return {
+    preprocess,
+    text: `pixels in 0..1, less mean ${preprocess.mean.join(', ')}, over deviation ${preprocess.std.join(', ')} of the training samples`,
+  }
 }
 
 /** The data of a verb with its splits. Labels that are off are never opened. */
 export async function openData(input: Pick<Input, 'data' | 'labels' | 'split' | 'seed'>) {
   const dataset = await openDataSet(input.data, { labels: input.labels })
-  return { dataset, splits: makeSplits(dataset, { share: input.split, seed: input.seed }), labelled: dataset.labelled && input.labels === 'on' }
+  return {
+    dataset,
+    splits: makeSplits(dataset, { share: input.split, seed: input.seed }),
+    labelled: dataset.labelled && input.labels === 'on',
+  }
 }
 
 function widthOf(net: Net, shape: readonly number[]): number {
@@ -207,7 +315,7 @@ function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<
     methods,
     steps,
     batch: input.batch,
-    lr: input.lr ?? preset.lr ?? (optimizer === 'sgd' ? 0.05 : 4e-3),
+    lr: input.lr ?? preset.lr ?? (optimizer === 'sgd' ? 0.05 : 8e-3),
     optimizer,
     momentum: input.momentum ?? 0.9,
     weightDecay: input.weightDecay ?? preset.weightDecay ?? (optimizer === 'sgd' ? 5e-4 : optimizer === 'adamw' ? 0.01 : 0),
@@ -250,7 +358,12 @@ function recorder(ctx: HandlerContext<'distill'>, run: string) {
 
 /** The two newest checkpoints stay: one more than is needed, should the newest be on a bad sector. */
 function dropOld(ctx: HandlerContext<'distill'>, run: string, folder: string): void {
-  const keep = new Set(ctx.store.checkpoints(run).slice(-2).map((c) => c.path))
+  const keep = new Set(
+    ctx.store
+      .checkpoints(run)
+      .slice(-2)
+      .map((c) => c.path),
+  )
   for (const name of readdirSync(folder)) {
     const path = join(folder, name)
     if (/^checkpoint-\d+\.ckpt$/.test(name) && !keep.has(path)) rmSync(path, { force: true })
@@ -308,7 +421,9 @@ async function finish(o: {
   try {
     for (const part of ['validation', 'test'] as const)
       if (o.splits[part].length)
-        metrics[part] = (await evaluateModel({ model, against, dataset, indices: o.splits[part], preprocess: o.preprocess })).metrics
+        metrics[part] = (
+          await evaluateModel({ model, against, dataset, indices: o.splits[part], preprocess: o.preprocess })
+        ).metrics
   } finally {
     await model.release()
     await against?.release()

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
 
 /** Version of this program, from its package file. */
-export const ENGINE_VERSION = (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+export const ENGINE_VERSION = (
+  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version

@@ -67,7 +67,16 @@ export default defineMethod<Options>({
     async measure(lab) {
       const data = await lab.data(mixture(lab.seed))
       const teacher = await lab.train({ data, student: 'mlp:128', steps: 800, lr: 3e-3, optimizer: 'adam' })
-      const settings = { data, student: 'mlp:24', teacher, steps: 800, lr: 0.01, optimizer: 'sgd' as const, momentum: 0.9, schedule: 'constant' }
+      const settings = {
+        data,
+        student: 'mlp:24',
+        teacher,
+        steps: 800,
+        lr: 0.01,
+        optimizer: 'sgd' as const,
+        momentum: 0.9,
+        schedule: 'constant',
+      }
       const dot = await lab.train({ ...settings, methods: [{ key: 'dot' }] })
       const plain = await lab.train({ ...settings, methods: [{ key: 'dot', options: { delta: 0 } }] })
       const score = async (m: typeof dot) => (await lab.evaluate(m, data)).top1

@@ -42,7 +42,9 @@ export default defineMethod<Options>({
     labelWeight: z.number().min(0).default(2),
     warmupShare: z.number().min(0).max(1).default(0.1).describe('Share of the steps over which the perception term rises'),
   }),
-  scalars: ({ step, steps }: Progress, { warmupShare }) => ({ warmup: warmupShare === 0 ? 1 : Math.min(1, step / (warmupShare * steps)) }),
+  scalars: ({ step, steps }: Progress, { warmupShare }) => ({
+    warmup: warmupShare === 0 ? 1 : Math.min(1, step / (warmupShare * steps)),
+  }),
   loss: (ctx, o) => loss(ctx, o),
   sabotage: { loss: (ctx, o) => loss(ctx, o, 0, -1) },
   check: {

@@ -29,20 +29,32 @@ export default defineMethod<Options>({
     mixup: z.boolean().default(true).describe('Mixtures of pairs with a uniform coefficient'),
   }),
   loss: (ctx) => loss(ctx),
-  views: ({ crop, flip, mixup }) => [...(crop ? ['random-resized-crop'] : []), ...(flip ? ['flip'] : []), ...(mixup ? ['mixup'] : [])],
+  views: ({ crop, flip, mixup }) => [
+    ...(crop ? ['random-resized-crop'] : []),
+    ...(flip ? ['flip'] : []),
+    ...(mixup ? ['mixup'] : []),
+  ],
   defaults: { optimizer: 'adamw', schedule: 'cosine', clip: 1 },
   sabotage: { loss: (ctx) => loss(ctx, -1) },
   check: {
-    claim: 'at equal steps, a teacher that sees the same augmented view beats one whose outputs were computed once on the clean image',
+    claim:
+      'at equal steps, a teacher that sees the same augmented view beats one whose outputs were computed once on the clean image',
     required: { gainPoints: 2 },
     async measure(lab) {
       const data = await lab.data({ builtin: 'builtin:glyphs?samples=2500&size=16&classes=10&difficulty=0.5' })
-      const teacher = await lab.train({ data, student: 'small-cnn', steps: 500, lr: 3e-3, optimizer: 'adam', augment: ['padded-crop'] })
+      const teacher = await lab.train({
+        data,
+        student: 'small-cnn',
+        steps: 500,
+        lr: 3e-3,
+        optimizer: 'adam',
+        augment: ['padded-crop'],
+      })
       const settings = {
         data,
-        student: 'mlp:48',
+        student: 'small-cnn:0.5',
         teacher,
-        steps: 800,
+        steps: 600,
         lr: 3e-3,
         optimizer: 'adam' as const,
         labels: 'off' as const,

@@ -20,7 +20,11 @@ const plain = (x: Tensor, channels: number): Tensor => x.emit('ReorderOutput', [
 function blockedWeight(w: Tensor, block: number): Tensor {
   const [o, i] = [w.shape[0]!, w.shape[1]!]
   const k = w.shape[2]! * w.shape[3]!
-  if (i < block) return w.reshape([o / block, block, i, k]).transpose([0, 2, 3, 1]).reshape(w.shape)
+  if (i < block)
+    return w
+      .reshape([o / block, block, i, k])
+      .transpose([0, 2, 3, 1])
+      .reshape(w.shape)
   return w
     .reshape([o / block, block, i / block, block, k])
     .transpose([0, 2, 4, 3, 1])
@@ -66,7 +70,8 @@ export const convGradInputBlocked = defineLowering({
     const s = attrsOf(a)
     const [o, i, h, v] = w.shape as [number, number, number, number]
     const k = h * v
-    const flipped = k === 1 ? w.reshape([o, i, 1]) : w.reshape([o, i, k]).gather(b.ints(Array.from({ length: k }, (_, n) => k - 1 - n)), 2)
+    const flipped =
+      k === 1 ? w.reshape([o, i, 1]) : w.reshape([o, i, k]).gather(b.ints(Array.from({ length: k }, (_, n) => k - 1 - n)), 2)
     const filter = flipped
       .reshape([o / block, block, i / block, block, k])
       .transpose([2, 0, 4, 1, 3])

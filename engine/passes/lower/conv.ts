@@ -39,7 +39,10 @@ function columns(x: Tensor, g: Geometry, group: number): Tensor {
 function rows(w: Tensor, group: number): Tensor {
   const [o, c] = [w.shape[0]!, w.shape[1]!]
   const k = prod(w.shape.slice(2))
-  return w.reshape([o, c, k]).transpose([0, 2, 1]).reshape([1, group, o / group, k * c])
+  return w
+    .reshape([o, c, k])
+    .transpose([0, 2, 1])
+    .reshape([1, group, o / group, k * c])
 }
 
 /** Convolution as a matrix product, where ONNX Runtime has no kernel (double). */
@@ -49,7 +52,9 @@ export const convAsMatMul = defineLowering({
   lower({ x: [x, w], a, opt }) {
     const { group } = attrsOf(a)
     const g = geometry(spatial(x), spatial(w), attrsOf(a))
-    const y = rows(w, group).matmul(columns(x, g, group)).reshape([x.shape[0]!, w.shape[0]!, ...g.out])
+    const y = rows(w, group)
+      .matmul(columns(x, g, group))
+      .reshape([x.shape[0]!, w.shape[0]!, ...g.out])
     const bias = opt(2)
     return [bias ? y.add(bias.reshape([1, bias.size, ...g.out.map(() => 1)])) : y]
   },
@@ -92,7 +97,8 @@ function leftover({ x: [dy], a }: LoweringContext): number[] {
   const s = attrsOf(a)
   const n = s.input_shape!.length
   return s.input_shape!.map((size, i) => {
-    const reached = (spatial(dy)[i]! - 1) * s.strides![i]! + (s.kernel_shape![i]! - 1) * s.dilations![i]! + 1 - s.pads![i]! - s.pads![i + n]!
+    const reached =
+      (spatial(dy)[i]! - 1) * s.strides![i]! + (s.kernel_shape![i]! - 1) * s.dilations![i]! + 1 - s.pads![i]! - s.pads![i + n]!
     return size - reached
   })
 }

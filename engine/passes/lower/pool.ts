@@ -30,7 +30,12 @@ export const maxPoolGradScatter = defineLowering({
   domain: PRIVATE,
   lower: ({ b, x: [x, dy], a }) => {
     const at = positions(x, a).reshape([dy.size])
-    return [b.zeros([x.size], x.dtype).emit('ScatterElements', [at, dy.reshape([dy.size])], { axis: 0, reduction: 'add' }).reshape(x.shape)]
+    return [
+      b
+        .zeros([x.size], x.dtype)
+        .emit('ScatterElements', [at, dy.reshape([dy.size])], { axis: 0, reduction: 'add' })
+        .reshape(x.shape),
+    ]
   },
 })
 
@@ -39,7 +44,12 @@ export const maxPoolSelectGather = defineLowering({
   domain: PRIVATE,
   lower: ({ x: [x, v], a }) => {
     const at = positions(x, a)
-    return [v.reshape([v.size]).gatherElements(at.reshape([at.size]), 0).reshape(at.shape)]
+    return [
+      v
+        .reshape([v.size])
+        .gatherElements(at.reshape([at.size]), 0)
+        .reshape(at.shape),
+    ]
   },
 })
 
@@ -63,5 +73,10 @@ export const averagePoolAsConv = defineLowering({
 export const globalAveragePoolAsMean = defineLowering({
   op: 'GlobalAveragePool',
   when: ({ x }) => x[0].dtype === 'float64',
-  lower: ({ x: [x] }) => [x.mean(x.shape.slice(2).map((_, i) => i + 2), true)],
+  lower: ({ x: [x] }) => [
+    x.mean(
+      x.shape.slice(2).map((_, i) => i + 2),
+      true,
+    ),
+  ],
 })
