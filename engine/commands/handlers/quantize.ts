@@ -21,9 +21,9 @@ export default handler<'quantize'>(async (input, ctx) => {
       where: 'qat',
       hint: 'leave --qat out for static quantization',
     })
-  checkOut(input.out, input.overwrite)
+  if (!ctx.resume) checkOut(input.out, input.overwrite)
   const digest = createHash('sha256').update(readFileSync(input.model)).digest('hex')
-  const run = ctx.store.createRun({
+  const made = {
     kind: 'quantize',
     recipe: input,
     resolved: input,
@@ -31,7 +31,8 @@ export default handler<'quantize'>(async (input, ctx) => {
     engineVersion: ENGINE_VERSION,
     out: input.out ?? null,
     models: { model: digest },
-  })
+  }
+  const run = ctx.resume?.run ?? ctx.store.createRun(made)
   ctx.store.claimRun(run.id)
   ctx.emit('started', { run: run.id })
   try {
