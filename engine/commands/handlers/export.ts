@@ -11,7 +11,8 @@ import { Value, type Feeds } from '../../session/index.ts'
 import type { ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
 import { quantizeOn, readSource } from './quantizing.ts'
-import { checkOut, openData } from './training.ts'
+import { checkOut } from './training.ts'
+import { openData } from './trainingParts.ts'
 import { ENGINE_VERSION } from './version.ts'
 
 /** Samples whose answers are shipped. */

@@ -8,7 +8,8 @@ import { writeModel } from '../../onnx/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
 import { missedDrop, quantizeOn, readSource } from './quantizing.ts'
-import { checkOut, openData } from './training.ts'
+import { checkOut } from './training.ts'
+import { openData } from './trainingParts.ts'
 import { ENGINE_VERSION } from './version.ts'
 
 type Input = ParsedInput<'quantize'>

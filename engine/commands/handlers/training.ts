@@ -1,20 +1,9 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  channelCount,
-  defaultPreprocess,
-  fitImages,
-  inputShape,
-  makeSplits,
-  openDataSet,
-  parsePreprocess,
-  pixelStatistics,
-  type DataSet,
-  type Preprocess,
-} from '../../data/index.ts'
+import { inputShape, type Preprocess } from '../../data/index.ts'
 import { OptionError, StillroomError, UnsupportedError } from '../../errors.ts'
-import { choosePreprocess, evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
+import { evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
 import { findLogits, prepareModel } from '../../inspect/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { findMethod, type Method } from '../../methods/index.ts'
@@ -34,11 +23,12 @@ import {
   type FitOptions,
   type Net,
 } from '../../train/index.ts'
-import type { ParsedInput, CommandOutput } from '../contract/index.ts'
+import type { CommandOutput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
+import { dropOld, openData, preprocessing, recorder, type TrainingInput } from './trainingParts.ts'
 import { ENGINE_VERSION } from './version.ts'
 
-type Input = ParsedInput<'train'> & Partial<Pick<ParsedInput<'distill'>, 'teacher' | 'method' | 'option' | 'pairs'>>
+type Input = TrainingInput
 type Result = CommandOutput<'train'>
 
 /** Refuses a results folder that holds something, before hours are spent. */
@@ -232,55 +222,6 @@ function described(model: Model, preprocess: Preprocess | undefined): Model {
   return { ...model, metadata: new Map([...model.metadata, [PREPROCESS_KEY, JSON.stringify(preprocess)]]) }
 }
 
-/** That of the teacher, or of a student file that has one; a fresh student takes the data's own statistics. */
-async function preprocessing(
-  input: Input,
-  dataset: DataSet,
-  train: Int32Array,
-  labelled: boolean,
-): Promise<{ preprocess: Preprocess | undefined; text: string }> {
-  const file = input.teacher ?? (/\.onnx$/.test(input.student) ? input.student : undefined)
-  if (file) {
-    const predictor = await openPredictor(file, { threads: input.threads, provider: input.provider })
-    try {
-      return await choosePreprocess(predictor, dataset, {
-        wanted: input.preprocess,
-        indices: train,
-        labels: labelled,
-        seed: input.seed,
-      })
-    } finally {
-      await predictor.release()
-    }
-  }
-  if (dataset.kind !== 'image') return { preprocess: undefined, text: 'samples are tensors and pass as they are' }
-  if (existsSync(input.preprocess))
-    return {
-      preprocess: parsePreprocess(JSON.parse(readFileSync(input.preprocess, 'utf8'))),
-      text: `preprocessing from ${input.preprocess}`,
-    }
-  const plain = defaultPreprocess(dataset)
-  const raw = await dataset.read(train.slice(0, 2000))
-  if (raw.kind === 'tensor') return { preprocess: plain, text: 'pixels in 0..1' }
-  const { mean, std } = pixelStatistics(fitImages(raw, plain), channelCount(plain))
-  const round = (v: number) => Number(v.toPrecision(4))
-  const preprocess = { ...plain, mean: mean.map(round), std: std.map((v) => Math.max(1e-3, round(v))) }
-  return {
-    preprocess,
-    text: `pixels in 0..1, less mean ${preprocess.mean.join(', ')}, over deviation ${preprocess.std.join(', ')} of the training samples`,
-  }
-}
-
-/** The data of a verb with its splits. Labels that are off are never opened. */
-export async function openData(input: Pick<Input, 'data' | 'labels' | 'split' | 'seed'>) {
-  const dataset = await openDataSet(input.data, { labels: input.labels })
-  return {
-    dataset,
-    splits: makeSplits(dataset, { share: input.split, seed: input.seed }),
-    labelled: dataset.labelled && input.labels === 'on',
-  }
-}
-
 function widthOf(net: Net, shape: readonly number[]): number {
   const t = shapesOf(net, shape).get(net.logits)
   return t ? t.size : 0
@@ -332,41 +273,6 @@ function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<
     seed: input.seed,
     threads: input.threads,
     provider: input.provider,
-  }
-}
-
-/** Losses go to the store in batches and to the front door a few times a second. */
-function recorder(ctx: HandlerContext<'distill'>, run: string) {
-  let pending: { split: string; name: string; step: number; value: number }[] = []
-  let sent = 0
-  const flush = () => {
-    if (pending.length) ctx.store.addMetrics(run, pending)
-    pending = []
-  }
-  return {
-    flush,
-    step(e: Parameters<NonNullable<FitOptions['on']['step']>>[0], steps: number) {
-      for (const [name, value] of Object.entries(e.losses)) pending.push({ split: 'train', name, step: e.step, value })
-      const now = performance.now()
-      if (now - sent < 200 && e.step !== steps) return
-      sent = now
-      if (pending.length > 400) flush()
-      ctx.emit('step', { step: e.step, steps: e.steps, losses: e.losses, rate: e.rate, etaSeconds: e.etaSeconds, lr: e.lr })
-    },
-  }
-}
-
-/** The two newest checkpoints stay: one more than is needed, should the newest be on a bad sector. */
-function dropOld(ctx: HandlerContext<'distill'>, run: string, folder: string): void {
-  const keep = new Set(
-    ctx.store
-      .checkpoints(run)
-      .slice(-2)
-      .map((c) => c.path),
-  )
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name)
-    if (/^checkpoint-\d+\.ckpt$/.test(name) && !keep.has(path)) rmSync(path, { force: true })
   }
 }
 
