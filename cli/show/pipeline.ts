@@ -1,30 +1,16 @@
 import type { CommandOutput } from '../../engine/commands/index.ts'
-import { duration, facts, number, plain, table } from '../table.ts'
+import { facts, plain } from '../table.ts'
 
-/** A value of `best` in one cell: numbers and texts as they are, `{value, ci95}` with its interval. */
-function cell(value: unknown): string {
-  if (typeof value === 'number') return number(value)
-  if (typeof value !== 'object' || value === null) return String(value)
-  const { value: inner, median, ci95 } = value as { value?: unknown; median?: unknown; ci95?: number[] }
-  const middle = inner ?? median
-  return typeof middle === 'number' ? `${number(middle)}${ci95 ? ` [${ci95.map(number).join(', ')}]` : ''}` : JSON.stringify(value)
-}
-
-/** Result of `compress` and `demo`. */
-export default function pipeline({ run, stages, best, report, missedGoals = [] }: CommandOutput<'compress'>): string {
+/** Result of `compress` and `demo`: the comparison, and where the files are. */
+export default function pipeline({ run, best, report, out }: CommandOutput<'compress'>): string {
+  const folder = (best.export as { folder?: string } | undefined)?.folder
   return [
-    table(
-      ['stage', 'time'],
-      stages.map(({ name, seconds }) => [name, seconds === undefined ? '-' : duration(seconds)]),
-    ),
-    table(
-      ['best', 'value'],
-      Object.entries(best).map(([name, value]) => [name, cell(value)]),
-    ),
+    report.split('\n').map(plain).join('\n').trimEnd(),
     facts([
       ['run', run],
-      ['report', report],
+      ['student', String(best.model)],
+      ...(folder ? ([['package', folder]] as [string, string][]) : []),
+      ...(typeof out === 'string' ? ([['everything', out]] as [string, string][]) : []),
     ]),
-    ...missedGoals.map((goal) => plain(`goal missed: ${goal}`)),
   ].join('\n\n')
 }

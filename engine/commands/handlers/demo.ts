@@ -17,7 +17,7 @@ export default handler<'demo'>(async (input, ctx) => {
     ...(input.store ? { store: input.store } : {}),
   }
   const start = performance.now()
-  ctx.emit('stage', { name: 'train a teacher', index: 1, of: 5 })
+  ctx.emit('stage', { name: 'train a teacher', index: 1, of: 7 })
   const teacher = await ctx.invoke(
     'train',
     {
@@ -41,6 +41,7 @@ export default handler<'demo'>(async (input, ctx) => {
       methods: ['hinton-kd'],
       train: { steps: 900, lr: 4e-3 },
       quantize: { scheme: 'int8' },
+      evaluate: {},
       benchmark: {},
       export: { variants: ['fp32', 'int8', 'ort'] },
       seed: input.seed,
