@@ -92,21 +92,29 @@ describe('sequential', () => {
 })
 
 describe('makeSplits', () => {
-  it('cuts by share, without overlap, with equal classes where labels are known', async () => {
+  it('gives the same parts whether labels are known or not', async () => {
+    const [on, off] = await Promise.all(
+      (['on', 'off'] as const).map((labels) => openDataSet('builtin:glyphs?samples=300&test=0', { labels })),
+    )
+    expect(off!.labelled).toBe(false)
+    expect(makeSplits(on!, { seed: 4 })).toEqual(makeSplits(off!, { seed: 4 }))
+  })
+
+  it('cuts by share, without overlap, with equal classes where that is asked for', async () => {
     const set = await openDataSet('builtin:glyphs?samples=1000&test=0')
-    const { train, validation, test } = makeSplits(set, { seed: 2 })
+    const { train, validation, test } = makeSplits(set, { seed: 2, stratify: true })
     expect([train.length, validation.length, test.length]).toEqual([720, 80, 200])
     expect(new Set([...train, ...validation, ...test]).size).toBe(1000)
     const counts = (part: Int32Array) => Array.from({ length: 10 }, (_, k) => part.filter((i) => set.labels![i] === k).length)
     expect([counts(train), counts(validation), counts(test)]).toEqual([72, 8, 20].map((n) => new Array(10).fill(n)))
-    expect(makeSplits(set, { seed: 3 }).test).not.toEqual(test)
-    expect(makeSplits(set, { seed: 2 })).toEqual({ train, validation, test })
+    expect(makeSplits(set, { seed: 3, stratify: true }).test).not.toEqual(test)
+    expect(makeSplits(set, { seed: 2, stratify: true })).toEqual({ train, validation, test })
   })
 
   it('keeps the sizes when classes do not divide evenly', () => {
     const labels = Int32Array.from({ length: 101 }, (_, i) => (i < 7 ? 0 : i < 50 ? 1 : 2))
     const set = arrayDataSet({ name: 'n', format: 'test', shape: [1], data: new Float32Array(101), labels })
-    const { train, validation, test } = makeSplits(set, { seed: 1, share: 0.5 })
+    const { train, validation, test } = makeSplits(set, { seed: 1, share: 0.5, stratify: true })
     expect([train.length + validation.length, test.length]).toEqual([51, 50])
     const rare = [train, validation, test].map((part) => part.filter((i) => labels[i] === 0).length)
     expect(rare[2]! === 3 || rare[2]! === 4).toBe(true)
