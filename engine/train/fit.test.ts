@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { arrayDataSet, makeSplits } from '../data/index.ts'
+import { findMethod } from '../methods/index.ts'
 import { random } from '../random.ts'
 import { buildTemplate } from '../students/index.ts'
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts'
@@ -87,6 +88,26 @@ describe('training loop', () => {
     for (const [name, t] of large.weights) {
       const other = small.weights.get(name)!.numbers()
       t.numbers().forEach((v: number, i: number) => expect(other[i]).toBeCloseTo(v, 5))
+    }
+  })
+
+  it('reads a teacher from the disk as it was run', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stillroom-cache-'))
+    try {
+      const teacher = toNet(buildTemplate('mlp:16', { input: [6, 1, 1], classes: 2, seed: 9 }), 'logits')
+      const methods = [{ method: findMethod('hinton-kd'), options: { temperature: 2, alpha: 0.5 } }]
+      const cache = { folder, teacher: 'a' }
+      const plain = bits(await fit(options({ teacher, methods })))
+      expect(bits(await fit(options({ teacher, methods, cache })))).toEqual(plain)
+      expect(readdirSync(folder)).toHaveLength(1)
+      expect(bits(await fit(options({ teacher, methods, cache })))).toEqual(plain)
+      // Another teacher under the same hash shows that the file was read.
+      const other = toNet(buildTemplate('mlp:16', { input: [6, 1, 1], classes: 2, seed: 10 }), 'logits')
+      expect(bits(await fit(options({ teacher: other, methods, cache, evalEvery: 0 })))).toEqual(
+        bits(await fit(options({ teacher, methods, cache, evalEvery: 0 }))),
+      )
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
     }
   })
 

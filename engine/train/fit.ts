@@ -1,5 +1,13 @@
 import { StillroomError } from '../errors.ts'
-import { makeBatcher, type Augment, type Batch, type Batcher, type Splits } from '../data/index.ts'
+import {
+  findOutputCache,
+  makeBatcher,
+  writeOutputCache,
+  type Augment,
+  type Batch,
+  type Batcher,
+  type Splits,
+} from '../data/index.ts'
 import { TensorData } from '../ir/index.ts'
 import { makeMeter } from '../metrics/index.ts'
 import type { Method, Stage } from '../methods/index.ts'
@@ -48,6 +56,8 @@ export interface FitOptions {
   target: Target
   /** Use teacher outputs of the unaugmented samples for every view (a control of some checks; never the default). */
   cleanTeacher?: boolean | undefined
+  /** Where a frozen teacher's outputs are kept between runs, and the hash of its file; in memory only when absent. */
+  cache?: { folder: string; teacher: string } | undefined
   resume?: Checkpoint | undefined
   signal?: AbortSignal | undefined
   on: {
@@ -220,8 +230,8 @@ async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed
   const features = o.methods.some((m) => m.method.needs.features)
   if (!features && (batcher.fixedViews || o.cleanTeacher)) {
     const order = Int32Array.from(o.splits.train).sort()
+    const { rows, classes } = await teacherRows(o, teacher, order)
     const place = new Map([...order].map((index, at) => [index, at]))
-    const { rows, classes } = await logitsOf(teacher, o.samples, order, { threads: o.threads, provider: o.provider })
     const at = (batch: Batch): Promise<Float32Array> => {
       const out = new Float32Array(batch.index.length * classes)
       batch.index.forEach((index, n) =>
@@ -232,6 +242,33 @@ async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed
     return { kind: 'fed', classes, at, release: () => Promise.resolve() }
   }
   return { kind: 'inside' }
+}
+
+/** The teacher's logits of samples, from the disk where an earlier run left them. */
+async function teacherRows(o: FitOptions, teacher: Net, order: Int32Array): Promise<{ rows: Float32Array; classes: number }> {
+  const run = () => logitsOf(teacher, o.samples, order, { threads: o.threads, provider: o.provider })
+  if (!o.cache) return run()
+  const { dataset, preprocess } = o.samples
+  // Threads and provider count too: other ones may round the last bit otherwise, and a run must not depend on what ran before it.
+  const how = { preprocess: preprocess ?? null, threads: o.threads ?? null, provider: o.provider }
+  const key = {
+    teacher: o.cache.teacher,
+    dataset: await dataset.contentHash(),
+    preprocess: how,
+    indices: order,
+    outputs: [teacher.logits],
+  }
+  const found = await findOutputCache(o.cache.folder, key)
+  if (found) {
+    const rows = found.rows(teacher.logits, order)
+    found.close()
+    return { rows, classes: rows.length / order.length }
+  }
+  const made = await run()
+  const writer = await writeOutputCache(o.cache.folder, key, { [teacher.logits]: [made.classes] })
+  await writer.add({ [teacher.logits]: made.rows })
+  ;(await writer.commit()).close()
+  return made
 }
 
 /** A judge of weights on the validation part: accuracy where there are labels, agreement with the teacher otherwise. */

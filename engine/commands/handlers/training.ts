@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { inputShape, type Preprocess } from '../../data/index.ts'
 import { OptionError, StillroomError, UnsupportedError } from '../../errors.ts'
 import { evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
@@ -138,6 +138,10 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
     const result = await fit({
       ...options,
       target: { provider: input.provider, block: await blockSize() },
+      cache: teacherModel && {
+        folder: join(dirname(ctx.store.path), 'teacher-outputs'),
+        teacher: sha256(encodeModel(teacherModel)),
+      },
       resume,
       signal: ctx.signal,
       on: {
