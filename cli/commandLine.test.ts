@@ -139,11 +139,11 @@ describe.concurrent('interruption', () => {
       where: run,
       hint: expect.stringContaining(`runs resume ${run}`),
     })
-    const shown = json(await stillroom(fake, 'runs', 'show', run, '--json')) as unknown as { checkpointStep: number }
+    const shown = json(await stillroom(fake, 'runs', 'show', run, '--json')) as unknown as { checkpointStep: number | null }
     expect(shown).toMatchObject({ status: 'interrupted', error: { code: 'engine-exited' } })
     const resumed = await stillroom(fake, 'runs', 'resume', run, '--json')
     expect(resumed.code).toBe(0)
-    expect(json(resumed)).toMatchObject({ run, steps: 100, resumedFromStep: shown.checkpointStep })
+    expect(json(resumed)).toMatchObject({ run, steps: 100, resumedFromStep: shown.checkpointStep ?? 0 })
     expect((await stillroom(fake, 'runs', 'resume', run)).code).toBe(2)
   })
 
