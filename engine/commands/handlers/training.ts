@@ -84,6 +84,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       hint: 'export it with a free batch dimension',
     })
 
+  const teacherHash = teacherModel && sha256(encodeModel(teacherModel))
   const teacherNet = teacherModel && tapped(teacherModel)
   const shape = chosen.preprocess ? inputShape(chosen.preprocess) : dataset.sample.shape
   const classes = teacherNet ? widthOf(teacherNet, shape) : (dataset.classes?.length ?? 0)
@@ -117,7 +118,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       seed: input.seed,
       engineVersion: ENGINE_VERSION,
       out: input.out ?? null,
-      models: { ...(teacherModel ? { teacher: sha256(encodeModel(teacherModel)) } : {}), student: sha256(encodeModel(source)) },
+      models: { ...(teacherHash ? { teacher: teacherHash } : {}), student: sha256(encodeModel(source)) },
     })
   ctx.store.claimRun(run.id)
   const folder = ctx.store.runFolder(run.id)
@@ -138,10 +139,13 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
     const result = await fit({
       ...options,
       target: { provider: input.provider, block: await blockSize() },
-      cache: teacherModel && {
-        folder: join(dirname(ctx.store.path), 'teacher-outputs'),
-        teacher: sha256(encodeModel(teacherModel)),
-      },
+      cache:
+        teacherHash === undefined
+          ? undefined
+          : {
+              folder: join(dirname(ctx.store.path), 'teacher-outputs'),
+              teacher: teacherHash,
+            },
       resume,
       signal: ctx.signal,
       on: {
