@@ -21,6 +21,7 @@ import {
 import { Add, Sub, Mul, Div, Mod, Pow, Neg, Sum, Mean, Max, Min } from './rules/arithmetic.ts'
 import { Equal, Greater, Less, GreaterOrEqual, LessOrEqual, And, Or, Xor, Not, IsNaN, IsInf, Where, Clip } from './rules/compare.ts'
 import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from './rules/constants.ts'
+import { GeluMicrosoft, FastGelu, BiasGelu, QuickGelu } from './rules/contribActivations.ts'
 import { Conv, ConvGradInput, ConvGradWeight, ConvTranspose } from './rules/conv.ts'
 import { Dropout } from './rules/dropout.ts'
 import { Gather, GatherElements, ScatterElements, GatherND, ScatterND, TopK, Trilu } from './rules/indexing.ts'
@@ -131,6 +132,10 @@ export const ops: readonly OpRule[] = [
   Size,
   EyeLike,
   OneHot,
+  GeluMicrosoft,
+  FastGelu,
+  BiasGelu,
+  QuickGelu,
   Conv,
   ConvGradInput,
   ConvGradWeight,

@@ -7,6 +7,7 @@ import { lower } from '../passes/index.ts'
 import {
   Builder,
   newBuilder,
+  PRIVATE,
   RuleBook,
   ruleBook,
   WORKING_OPSET,
@@ -142,10 +143,10 @@ function expectClose(found: readonly number[], expected: readonly number[], tole
 const cases = ruleBook.rules
   .filter((rule) => rule.examples.length > 0)
   .map((rule) => ({ rule, title: `${rule.domain ? `${rule.domain}.` : ''}${rule.type}-${rule.since}`, opset: opsetOf(rule) }))
-const standard = cases.filter(({ rule }) => (rule.domain ?? '') === '')
+const runnable = cases.filter(({ rule }) => rule.domain !== PRIVATE)
 
 describe('types and constants agree with ONNX Runtime', () => {
-  it.each(standard)('$title', async ({ rule, opset }) => {
+  it.each(runnable)('$title', async ({ rule, opset }) => {
     for (const [k, example] of rule.examples.entries()) {
       const feeds = feedsOf(example, 'float32', 17 + k)
       const { b, y } = plain(rule, LAST_OPSET[rule.type] ?? opset, example, feeds)
@@ -172,6 +173,31 @@ describe('types and constants agree with ONNX Runtime', () => {
           expectClose(numbers(again[`y${i}`]!), expected, 1e-5, what)
         })
       }
+    }
+  })
+})
+
+describe('expansions agree with the kernel', () => {
+  it.each(runnable.filter(({ rule }) => rule.expand))('$title', async ({ rule, opset }) => {
+    for (const [k, example] of rule.examples.entries()) {
+      const feeds = feedsOf(example, 'float32', 23 + k)
+      const { b, y } = plain(rule, LAST_OPSET[rule.type] ?? opset, example, feeds)
+      const expected = await (await Runner.open(b.model(named(y, 'y')))).run(feeds)
+      const apart = newBuilder(opset)
+      const x = declare(apart, feeds)
+      const made = rule.expand!({
+        b: apart,
+        x: x as unknown as Slots<Tensor>,
+        a: b.steps.at(-1)!.a,
+        outputs: y.length,
+        opt: (i) => x[i],
+      })
+      const lowered = lower(apart, made)
+      const found = await (await Runner.open(lowered.b.model(named(made.map(lowered.at), 'y')))).run(feeds)
+      y.forEach((t, i) => {
+        expect(String(made[i]).split(': ')[1], `example ${k}`).toBe(String(t).split(': ')[1])
+        expectClose(numbers(found[`y${i}`]!), numbers(expected[`y${i}`]!), 1e-4, `example ${k}, output ${i}`)
+      })
     }
   })
 })
