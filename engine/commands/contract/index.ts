@@ -90,3 +90,25 @@ export { type MethodChoice, methodChoices } from './methodChoices.ts'
 export { didYouMean, nearest } from './nearest.ts'
 export { type FullRecipe, fullRecipe, Recipe, recipeJsonSchema } from './recipe.ts'
 export { fromWire, toWire, type WireError } from './wire.ts'
+export type { Door, FileListing, Jobs, Picker, PickRequest, Unsubscribe, Wire } from './door.ts'
+export {
+  Answer,
+  type DoorAnswer,
+  DoorInfo,
+  type DoorParams,
+  DoorPush,
+  type DoorRequest,
+  doorRequests,
+  Grant,
+  isDoorRequest,
+  Job,
+  JobEvent,
+  jobStates,
+  Listing,
+  type PickKind,
+  pickKinds,
+  Queue,
+  Recent,
+  Settings,
+} from './doorMessages.ts'
+export { type MenuAction, menuActions, type MenuEntry, menus } from './menu.ts'
