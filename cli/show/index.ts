@@ -1,12 +1,15 @@
 import type { CommandName, CommandOutput } from '../../engine/commands/index.ts'
 import benchmark from './benchmark.ts'
 import dataInspect from './dataInspect.ts'
+import dataPreview from './dataPreview.ts'
 import devices from './devices.ts'
 import evaluate from './evaluate.ts'
 import exportModel from './exportModel.ts'
 import gradcheck from './gradcheck.ts'
 import inspect from './inspect.ts'
+import * as library from './library.ts'
 import * as methods from './methods.ts'
+import * as model from './model.ts'
 import pipeline from './pipeline.ts'
 import quantize from './quantize.ts'
 import * as runs from './runs.ts'
@@ -15,8 +18,11 @@ import training from './training.ts'
 /** What a person sees of each command's result. */
 const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => string } = {
   inspect,
+  'model.graph': model.graph,
+  'model.weights': model.weights,
   gradcheck,
   'data.inspect': dataInspect,
+  'data.preview': dataPreview,
   train: training,
   distill: training,
   quantize,
@@ -34,6 +40,12 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   'runs.resume': resumed,
   'runs.export': runs.exported,
   'runs.delete': runs.deleted,
+  'runs.curves': runs.curves,
+  'runs.log': runs.log,
+  'runs.label': runs.labelled,
+  'library.list': library.list,
+  'library.add': library.added,
+  'library.remove': library.removed,
   devices,
 }
 

@@ -1,5 +1,5 @@
 import type { CommandOutput } from '../../engine/commands/index.ts'
-import { bytes, facts, number, plain, table } from '../table.ts'
+import { bytes, count, facts, number, plain, table } from '../table.ts'
 
 const when = (iso: string | null): string => (iso === null ? '-' : iso.replace('T', ' ').slice(0, 19))
 const step = (checkpointStep: number | null): string => (checkpointStep === null ? '-' : String(checkpointStep))
@@ -61,3 +61,28 @@ export const exported = ({ run, file, ...rest }: CommandOutput<'runs.export'>): 
   file === undefined ? JSON.stringify({ run, ...rest }, null, 2) : plain(`run ${run} written to ${file}`)
 
 export const deleted = ({ run }: CommandOutput<'runs.delete'>): string => `run ${run} deleted`
+
+/** Length and last value of every curve; `--json` has the points. */
+export function curves({ curves }: CommandOutput<'runs.curves'>): string {
+  if (curves.length === 0) return 'no curves'
+  const rows = curves.map(({ split, name, total, steps, values }) => [
+    split,
+    name,
+    count(total),
+    `${values.at(-1) ?? 'not a number'} at step ${steps.at(-1)}`,
+  ])
+  return table(['split', 'curve', 'points', 'last'], rows)
+}
+
+export const log = ({ lines }: CommandOutput<'runs.log'>): string =>
+  lines
+    .map(({ at, level, text }) => plain(`${at.slice(0, 19).replace('T', ' ')} ${level === 'info' ? '' : `${level}: `}${text}`))
+    .join('\n') || 'no messages'
+
+export const labelled = ({ id, name, tags, note }: CommandOutput<'runs.label'>): string =>
+  facts([
+    ['run', id],
+    ['name', name || undefined],
+    ['tags', tags.join(', ') || undefined],
+    ['note', note || undefined],
+  ])

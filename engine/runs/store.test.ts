@@ -228,6 +228,34 @@ describe('hostile input', () => {
   })
 })
 
+describe('labels', () => {
+  it('keep what is left out, and are empty at first', () => {
+    const store = openStore(':memory:')
+    const { id, ...run } = store.createRun({ kind: 'distill', recipe: {}, seed: 1, engineVersion: 'v' })
+    expect(run).toMatchObject({ name: '', tags: [], note: '' })
+    store.changeRun(id, { name: 'first', tags: ['a', 'b'] })
+    store.changeRun(id, { note: 'it is "quoted"; DROP TABLE runs' })
+    expect(store.getRun(id)).toMatchObject({ name: 'first', tags: ['a', 'b'], note: 'it is "quoted"; DROP TABLE runs' })
+    store.changeRun(id, { tags: [] })
+    expect(store.getRun(id)).toMatchObject({ name: 'first', tags: [] })
+    store.close()
+  })
+})
+
+describe('the library', () => {
+  it('holds a path once, gathers facts, and forgets', () => {
+    const store = openStore(':memory:')
+    store.addToLibrary('model', '/m.onnx', { nodes: 3 })
+    store.addToLibrary('data', '/d', {})
+    expect(store.addToLibrary('model', '/m.onnx', { bytes: 9 }).facts).toEqual({ nodes: 3, bytes: 9 })
+    expect(store.libraryEntries('model').map(({ path }) => path)).toEqual(['/m.onnx'])
+    expect(store.libraryEntries()).toHaveLength(2)
+    expect([store.removeFromLibrary('data', '/m.onnx'), store.removeFromLibrary('model', '/m.onnx')]).toEqual([false, true])
+    expect(store.libraryEntries('model')).toEqual([])
+    store.close()
+  })
+})
+
 describe('migrations', () => {
   it('refuses a store of a newer program', () => {
     const path = join(folder(), 'store.sqlite')
@@ -242,9 +270,11 @@ describe('migrations', () => {
       const db = new Database(path)
       migrate(db, migrations.slice(0, i + 1))
       expect(db.pragma('user_version', { simple: true })).toBe(id)
-      const columns =
+      const names =
+        'id, kind, status, created, started, ended, hostPid, hostStart, hostMachine, recipe, resolved, engineVersion, seed, models, out, error, result'
+      const values =
         "'0123456789abcd', 'distill', 'done', 't0', 't1', 't2', 1, 's', 'm', '{\"a\":1}', NULL, 'v', 3, '{}', NULL, NULL, '{\"b\":2}'"
-      db.exec(`INSERT INTO runs VALUES (${columns})`)
+      db.exec(`INSERT INTO runs (${names}) VALUES (${values})`)
       db.close()
       const store = openStore(path)
       expect(store.listRuns()).toMatchObject([{ id: '0123456789abcd', recipe: { a: 1 }, result: { b: 2 }, seed: 3 }])

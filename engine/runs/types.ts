@@ -28,6 +28,10 @@ export interface Run {
   out: string | null
   error: { code: string; message: string; where?: string; hint?: string } | null
   result: unknown
+  /** What a person wrote on it; empty until then. */
+  name: string
+  tags: string[]
+  note: string
 }
 
 export interface NewRun {
@@ -41,7 +45,7 @@ export interface NewRun {
 }
 
 /** Fields of a run that may change while it lives; absent fields stay. */
-export type RunChanges = Partial<Pick<Run, 'resolved' | 'models' | 'out'>>
+export type RunChanges = Partial<Pick<Run, 'resolved' | 'models' | 'out' | 'name' | 'tags' | 'note'>>
 
 /** How a run ended. `stopped` and `interrupted` runs can be resumed. */
 export interface RunEnd {
@@ -81,6 +85,14 @@ export interface Artifact {
   sha256: string
   parents: string[]
   created: string
+}
+
+/** A model or data set that a person added: the path stays theirs, the store remembers what was seen there. */
+export interface LibraryEntry {
+  kind: 'model' | 'data'
+  path: string
+  added: string
+  facts: Record<string, number | string | boolean>
 }
 
 /** Memory of the autotuner: results of measurements on this machine, by a key that names everything they depend on. */
@@ -137,6 +149,13 @@ export interface Store {
   artifacts(run: string): Artifact[]
   /** An artifact and all it was made from, nearest first; ancestors of deleted runs are left out. */
   lineage(artifact: string): Artifact[]
+
+  /** Newest first. */
+  libraryEntries(kind?: LibraryEntry['kind']): LibraryEntry[]
+  /** Add a path, or more facts about one that is there. */
+  addToLibrary(kind: LibraryEntry['kind'], path: string, facts: LibraryEntry['facts']): LibraryEntry
+  /** Whether it was there. */
+  removeFromLibrary(kind: LibraryEntry['kind'], path: string): boolean
 
   /** What `PRAGMA integrity_check` and `foreign_key_check` find; empty when the store is sound. */
   integrityCheck(): string[]

@@ -6,6 +6,7 @@ import type { z } from 'zod'
 import { benchmark } from './benchmark.ts'
 import type { Command, RunsIn } from './command.ts'
 import { compress } from './compress.ts'
+import { runsCurves, runsLabel, runsLog } from './curves.ts'
 import { dataInspect } from './data.ts'
 import { demo } from './demo.ts'
 import { devices } from './devices.ts'
@@ -14,7 +15,10 @@ import { evaluate } from './evaluate.ts'
 import { exportModel } from './export.ts'
 import { gradcheck } from './gradcheck.ts'
 import { inspect } from './inspect.ts'
+import { libraryAdd, libraryList, libraryRemove } from './library.ts'
 import { methodsCheck, methodsList, methodsShow } from './methods.ts'
+import { modelGraph, modelWeights } from './model.ts'
+import { dataPreview } from './preview.ts'
 import { quantize } from './quantize.ts'
 import { runsCompare, runsDelete, runsExport, runsList, runsResume, runsShow } from './runs.ts'
 import { train } from './train.ts'
@@ -22,8 +26,11 @@ import { train } from './train.ts'
 /** Every command by name; a verb with subcommands is `verb.subcommand`. The order is that of the help. */
 export const commands = {
   inspect,
+  'model.graph': modelGraph,
+  'model.weights': modelWeights,
   gradcheck,
   'data.inspect': dataInspect,
+  'data.preview': dataPreview,
   train,
   distill,
   quantize,
@@ -41,6 +48,12 @@ export const commands = {
   'runs.resume': runsResume,
   'runs.export': runsExport,
   'runs.delete': runsDelete,
+  'runs.curves': runsCurves,
+  'runs.log': runsLog,
+  'runs.label': runsLabel,
+  'library.list': libraryList,
+  'library.add': libraryAdd,
+  'library.remove': libraryRemove,
   devices,
 } satisfies Record<string, Command>
 
@@ -89,6 +102,7 @@ export { fieldName, parseInput } from './issues.ts'
 export { type MethodChoice, methodChoices } from './methodChoices.ts'
 export { didYouMean, nearest } from './nearest.ts'
 export { type FullRecipe, fullRecipe, Recipe, recipeJsonSchema } from './recipe.ts'
+export { thin } from './thin.ts'
 export { fromWire, toWire, type WireError } from './wire.ts'
 export type { Door, FileListing, Jobs, Picker, PickRequest, Unsubscribe, Wire } from './door.ts'
 export {

@@ -19,6 +19,17 @@ export const RunSummary = z.looseObject({
   /** Last step with a checkpoint; null without one. */
   checkpointStep: z.number().int().nullable(),
   out: z.string().nullable(),
+  /** What the person wrote on it; empty until then. */
+  name: z.string(),
+  tags: z.array(z.string()),
+  note: z.string(),
+  /** What went in, as given: paths, templates, method keys. */
+  teacher: z.string().nullable(),
+  data: z.string().nullable(),
+  student: z.string().nullable(),
+  methods: z.array(z.string()),
+  /** Results by name, for tables and charts: test metrics, `parameters`, `bytes`, `macs`, `seconds`; empty until the run has ended. */
+  numbers: z.record(z.string(), z.number()),
 })
 
 const RunDetail = RunSummary.extend({

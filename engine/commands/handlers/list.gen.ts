@@ -3,8 +3,11 @@ import type { HandlerTable } from './handler.ts'
 
 export const handlers: HandlerTable = {
   inspect: () => import('./inspect.ts'),
+  'model.graph': () => import('./modelGraph.ts'),
+  'model.weights': () => import('./modelWeights.ts'),
   gradcheck: () => import('./gradcheck.ts'),
   'data.inspect': () => import('./dataInspect.ts'),
+  'data.preview': () => import('./dataPreview.ts'),
   train: () => import('./train.ts'),
   distill: () => import('./distill.ts'),
   quantize: () => import('./quantize.ts'),
@@ -22,5 +25,11 @@ export const handlers: HandlerTable = {
   'runs.resume': () => import('./runsResume.ts'),
   'runs.export': () => import('./runsExport.ts'),
   'runs.delete': () => import('./runsDelete.ts'),
+  'runs.curves': () => import('./runsCurves.ts'),
+  'runs.log': () => import('./runsLog.ts'),
+  'runs.label': () => import('./runsLabel.ts'),
+  'library.list': () => import('./libraryList.ts'),
+  'library.add': () => import('./libraryAdd.ts'),
+  'library.remove': () => import('./libraryRemove.ts'),
   devices: () => import('./devices.ts'),
 }

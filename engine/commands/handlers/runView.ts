@@ -5,9 +5,40 @@ import type { Checkpoint, Run, Store } from '../../runs/index.ts'
 export const usableCheckpoint = (store: Store, run: string): Checkpoint | undefined =>
   store.checkpoints(run).findLast(({ path }) => existsSync(path))
 
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
+
+/** What went into a run, by the names of its verb's input. A quantized model is its own student. */
+function inputs(run: Run) {
+  const input = isObject(run.resolved) ? run.resolved : isObject(run.recipe) ? run.recipe : {}
+  const methods = Array.isArray(input['method']) ? input['method'].filter((key) => typeof key === 'string') : []
+  return {
+    teacher: textOf(input['teacher']) ?? (run.kind === 'quantize' ? textOf(input['model']) : null),
+    data: textOf(input['data']),
+    student: textOf(input['student']) ?? textOf(input['scheme']),
+    methods,
+  }
+}
+
+/** Headline numbers of a result: the metrics of the test share (of the quantized model, where there is one), and the costs. */
+function numbers(result: unknown): Record<string, number> {
+  if (!isObject(result)) return {}
+  const found: Record<string, number> = {}
+  const put = (name: string, value: unknown): void => {
+    if (typeof value === 'number' && Number.isFinite(value)) found[name] = value
+  }
+  const metrics = isObject(result['metrics']) ? result['metrics'] : {}
+  const judged = [metrics['quantized'], metrics['test'], metrics['validation']].find(isObject) ?? {}
+  for (const [name, metric] of Object.entries(judged)) put(name, isObject(metric) ? metric['value'] : metric)
+  const student = isObject(result['student']) ? result['student'] : result
+  for (const name of ['parameters', 'bytes', 'macs']) put(name, student[name])
+  for (const name of ['seconds', 'steps', 'stepsPerSecond']) put(name, result[name])
+  return found
+}
+
 /** What lists show of a run. */
 export function summary(store: Store, run: Run) {
-  const { id, kind, status, created, started, ended, out, host } = run
+  const { id, kind, status, created, started, ended, out, host, name, tags, note } = run
   const checkpointStep = store.checkpoints(id).at(-1)?.step ?? null
   return {
     id,
@@ -19,6 +50,11 @@ export function summary(store: Store, run: Run) {
     ended,
     checkpointStep,
     out,
+    name,
+    tags,
+    note,
+    ...inputs(run),
+    numbers: numbers(run.result),
     pid: status === 'running' ? (host?.pid ?? null) : null,
   }
 }

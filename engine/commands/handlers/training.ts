@@ -167,7 +167,10 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
           dropOld(ctx, run.id, folder)
           ctx.emit('checkpoint', { step: checkpoint.step, path })
         },
-        message: (level, text) => ctx.emit('message', { level, text }),
+        message(level, text) {
+          ctx.store.addEvents(run.id, [{ level, text }])
+          ctx.emit('message', { level, text })
+        },
       },
     })
     points.flush()

@@ -7,6 +7,7 @@ import { checkOwner, migrate } from '../migrate.ts'
 import { migrations } from '../migrations/list.gen.ts'
 import type { Store } from '../types.ts'
 import { artifactTables } from './artifacts.ts'
+import { libraryTable } from './library.ts'
 import { runsTable } from './runs.ts'
 import { seriesTables } from './series.ts'
 import { tuningTable } from './tuning.ts'
@@ -64,6 +65,7 @@ export function openStore(path: string = defaultStorePath()): Store {
       ...runsTable(open),
       ...seriesTables(open),
       ...artifactTables(open),
+      ...libraryTable(open),
       integrityCheck: () => integrityCheck(open),
       close: () => void open.close(),
     }

@@ -24,6 +24,9 @@ interface Row {
   out: string | null
   error: string | null
   result: string | null
+  name: string
+  tags: string
+  note: string
 }
 
 const parsed = (text: string | null): unknown => (text === null ? null : JSON.parse(text))
@@ -43,6 +46,7 @@ function toRun(row: Row): Run {
     models: parsed(row.models) as Record<string, string>,
     error: parsed(row.error) as Run['error'],
     result: parsed(row.result),
+    tags: parsed(row.tags) as string[],
   }
 }
 
@@ -71,7 +75,8 @@ export function runsTable(db: Database.Database): Pick<Store, RunPart> {
       hostPid = @pid, hostStart = @start, hostMachine = @machine WHERE id = @id`)
   const end = db.prepare('UPDATE runs SET status = @status, ended = @at, error = @error, result = @result WHERE id = @id')
   const change = db.prepare(`
-    UPDATE runs SET resolved = coalesce(@resolved, resolved), models = coalesce(@models, models), out = coalesce(@out, out)
+    UPDATE runs SET resolved = coalesce(@resolved, resolved), models = coalesce(@models, models), out = coalesce(@out, out),
+      name = coalesce(@name, name), tags = coalesce(@tags, tags), note = coalesce(@note, note)
     WHERE id = @id`)
   const remove = db.prepare('DELETE FROM runs WHERE id = ?')
 
@@ -117,7 +122,15 @@ export function runsTable(db: Database.Database): Pick<Store, RunPart> {
     }).immediate,
     changeRun(id, changes) {
       row(id)
-      change.run({ id, resolved: text(changes.resolved), models: text(changes.models), out: changes.out ?? null })
+      change.run({
+        id,
+        resolved: text(changes.resolved),
+        models: text(changes.models),
+        out: changes.out ?? null,
+        name: changes.name ?? null,
+        tags: text(changes.tags),
+        note: changes.note ?? null,
+      })
     },
     endRun(id, { status, error, result }) {
       row(id)
