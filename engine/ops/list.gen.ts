@@ -22,6 +22,13 @@ import { Add, Sub, Mul, Div, Mod, Pow, Neg, Sum, Mean, Max, Min } from './rules/
 import { Equal, Greater, Less, GreaterOrEqual, LessOrEqual, And, Or, Xor, Not, IsNaN, IsInf, Where, Clip } from './rules/compare.ts'
 import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from './rules/constants.ts'
 import { GeluMicrosoft, FastGelu, BiasGelu, QuickGelu } from './rules/contribActivations.ts'
+import { FusedMatMul, TransposeMatMul, FusedGemm, FusedConv } from './rules/contribLinear.ts'
+import {
+  SimplifiedLayerNormalization,
+  SkipLayerNormalization,
+  SkipSimplifiedLayerNormalization,
+  EmbedLayerNormalization,
+} from './rules/contribNorm.ts'
 import { Conv, ConvGradInput, ConvGradWeight, ConvTranspose } from './rules/conv.ts'
 import { Dropout } from './rules/dropout.ts'
 import { Gather, GatherElements, ScatterElements, GatherND, ScatterND, TopK, Trilu } from './rules/indexing.ts'
@@ -51,7 +58,15 @@ import {
   Tanh,
   Erf,
 } from './rules/math.ts'
-import { ReorderInput, ReorderOutput, BlockedConv } from './rules/nchwc.ts'
+import {
+  ReorderInput,
+  ReorderOutput,
+  BlockedConv,
+  BlockedGlobalAveragePool,
+  BlockedMaxPool,
+  BlockedUpsample,
+  BlockedAveragePool,
+} from './rules/nchwc.ts'
 import { BatchNormalization, BatchNorm, BatchNormGrad } from './rules/norm.ts'
 import { Pad } from './rules/pad.ts'
 import { MaxPool, MaxPoolGrad, MaxPoolSelect, AveragePool, GlobalAveragePool, GlobalMaxPool } from './rules/pool.ts'
@@ -136,6 +151,14 @@ export const ops: readonly OpRule[] = [
   FastGelu,
   BiasGelu,
   QuickGelu,
+  FusedMatMul,
+  TransposeMatMul,
+  FusedGemm,
+  FusedConv,
+  SimplifiedLayerNormalization,
+  SkipLayerNormalization,
+  SkipSimplifiedLayerNormalization,
+  EmbedLayerNormalization,
   Conv,
   ConvGradInput,
   ConvGradWeight,
@@ -182,6 +205,10 @@ export const ops: readonly OpRule[] = [
   ReorderInput,
   ReorderOutput,
   BlockedConv,
+  BlockedGlobalAveragePool,
+  BlockedMaxPool,
+  BlockedUpsample,
+  BlockedAveragePool,
   BatchNormalization,
   BatchNorm,
   BatchNormGrad,

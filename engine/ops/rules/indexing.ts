@@ -62,6 +62,7 @@ export const Gather = defineOp({
     { x: [[2, 5, 3], indices([3], [1, 1, -2])], a: { axis: 1 } },
     { x: [[2, 5], indices([], [-2])], a: { axis: -1 } },
     { x: [[2, 5], indices([1], [3])], a: { axis: 1 } },
+    { x: [[4, 3], { shape: [3], dtype: 'int32', values: [2, 0, 2] }] },
   ],
 })
 
