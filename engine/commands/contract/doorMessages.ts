@@ -19,8 +19,8 @@ const Failure = z.object({
   hint: z.string().optional(),
 })
 
-/** One event of a job; `at` is milliseconds since 1970. */
-export const JobEvent = z.object({ at: z.number(), event: z.string(), payload: z.unknown() })
+/** One event of a job; `seq` counts a job's events from 1, `at` is milliseconds since 1970. */
+export const JobEvent = z.object({ seq: z.number().int(), at: z.number(), event: z.string(), payload: z.unknown() })
 export type JobEvent = z.output<typeof JobEvent>
 
 /**
