@@ -1,6 +1,18 @@
 /** The lowerings. Generated from the files of this folder by `npm run gen`; do not edit. */
-import { convBlocked, convGradInputBlocked, convGradWeightBlocked } from './lower/blocked.ts'
+import { convBlocked, convGradInputBlocked, convGradInputStridedBlocked, convGradWeightBlocked } from './lower/blockedConv.ts'
+import { elementwiseBlocked, channelwiseBlocked, imagewiseBlocked } from './lower/blockedElementwise.ts'
+import { batchNormBlocked, batchNormGradBlocked } from './lower/blockedNorm.ts'
+import { maxPoolBlocked, maxPoolGradBlocked } from './lower/blockedPool.ts'
+import { reduceBlocked, globalAveragePoolBlocked, expandBlocked } from './lower/blockedReduce.ts'
 import { convAsMatMul, convGradWeightAsMatMul, convGradInputAsConvTranspose, convGradInputByTaps } from './lower/conv.ts'
+import {
+  instanceNormalizationInDouble,
+  meanVarianceNormalizationInDouble,
+  lrnInDouble,
+  globalMaxPoolInDouble,
+  layerNormalizationInDouble,
+  batchNormalizationTraining,
+} from './lower/expansions.ts'
 import { batchNormKernel, stopGradient } from './lower/norm.ts'
 import {
   maxPoolGradDisjoint,
@@ -9,16 +21,35 @@ import {
   averagePoolAsConv,
   globalAveragePoolAsMean,
 } from './lower/pool.ts'
+import { lstm, gru, rnn } from './lower/recurrent.ts'
+import { standardizeKernel } from './lower/standardize.ts'
 import type { Lowering } from './lowering.ts'
 
 export const lowerings: readonly Lowering[] = [
   convBlocked,
   convGradInputBlocked,
+  convGradInputStridedBlocked,
   convGradWeightBlocked,
+  elementwiseBlocked,
+  channelwiseBlocked,
+  imagewiseBlocked,
+  batchNormBlocked,
+  batchNormGradBlocked,
+  maxPoolBlocked,
+  maxPoolGradBlocked,
+  reduceBlocked,
+  globalAveragePoolBlocked,
+  expandBlocked,
   convAsMatMul,
   convGradWeightAsMatMul,
   convGradInputAsConvTranspose,
   convGradInputByTaps,
+  instanceNormalizationInDouble,
+  meanVarianceNormalizationInDouble,
+  lrnInDouble,
+  globalMaxPoolInDouble,
+  layerNormalizationInDouble,
+  batchNormalizationTraining,
   batchNormKernel,
   stopGradient,
   maxPoolGradDisjoint,
@@ -26,4 +57,8 @@ export const lowerings: readonly Lowering[] = [
   maxPoolSelectGather,
   averagePoolAsConv,
   globalAveragePoolAsMean,
+  lstm,
+  gru,
+  rnn,
+  standardizeKernel,
 ]

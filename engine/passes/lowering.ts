@@ -1,4 +1,4 @@
-import { Builder, PRIVATE, replay, type AttrValue, type Slots, type Tensor } from '../ops/index.ts'
+import { Builder, PRIVATE, replay, type AttrValue, type Slots, type Step, type Tensor } from '../ops/index.ts'
 import { BugError } from '../errors.ts'
 
 /** What the machine that will run the graph can do. */
@@ -13,18 +13,22 @@ export interface LoweringContext {
   x: Slots<Tensor>
   a: Record<string, AttrValue>
   outputs: number
+  /** The step being lowered, as it stood before. */
+  step: Step
   target: Target
+  /** A gradient went through the operator's expansion, which is in the graph anyhow. */
+  differentiated: boolean
   opt(i: number): Tensor | undefined
 }
 
-/** One way to write an operator for a target. The first lowering of an operator whose `when` holds is taken. */
+/** One way to write an operator, or each of several, for a target. The first lowering of an operator whose `when` holds is taken. */
 export interface Lowering {
-  readonly op: string
+  readonly op: string | readonly string[]
   readonly domain?: string
   /** Higher ones are asked first. */
   readonly priority?: number
   when?(ctx: LoweringContext): boolean
-  /** The outputs in standard (or com.microsoft) operators; undefined keeps the node. */
+  /** The outputs in standard (or com.microsoft) operators; undefined leaves the node to the next lowering. */
   lower(ctx: LoweringContext): readonly Tensor[] | undefined
 }
 
@@ -43,11 +47,12 @@ export function lowerWith(
   const b = new Builder(from.rules, from.opset)
   const byOp = new Map<string, Lowering[]>()
   for (const l of [...table].sort((p, q) => (q.priority ?? 0) - (p.priority ?? 0)))
-    byOp.set(`${l.domain ?? ''}:${l.op}`, [...(byOp.get(`${l.domain ?? ''}:${l.op}`) ?? []), l])
+    for (const op of [l.op].flat()) byOp.set(`${l.domain ?? ''}:${op}`, [...(byOp.get(`${l.domain ?? ''}:${op}`) ?? []), l])
   const write = (op: string, domain: string, ctx: LoweringContext): readonly Tensor[] | undefined => {
     for (const l of byOp.get(`${domain}:${op}`) ?? []) {
       if (l.when && !l.when(ctx)) continue
-      return l.lower(ctx)
+      const made = l.lower(ctx)
+      if (made) return made
     }
     return undefined
   }
@@ -64,7 +69,9 @@ export function lowerWith(
         x: inputs as unknown as Slots<Tensor>,
         a: step.a,
         outputs: step.outputs.length,
+        step,
         target,
+        differentiated: current.expanded.has(step.index),
         opt: (i) => inputs[i],
       }
       const made =

@@ -1,0 +1,21 @@
+import { ruleBook, WORKING_OPSET } from '../../ops/index.ts'
+import { defineLowering, type Lowering, type LoweringContext } from '../lowering.ts'
+
+/** The rule's own expansion as a lowering of a standard operator, where ONNX Runtime has no kernel for the call. */
+const expansion = (op: string, when: (ctx: LoweringContext) => boolean): Lowering =>
+  defineLowering({
+    op,
+    when,
+    lower: (ctx) => ruleBook.find(op, '', WORKING_OPSET)!.expand!({ ...ctx, a: ctx.a }),
+  })
+
+const inDouble = ({ x }: LoweringContext): boolean => x[0].dtype === 'float64'
+
+export const instanceNormalizationInDouble = expansion('InstanceNormalization', inDouble)
+export const meanVarianceNormalizationInDouble = expansion('MeanVarianceNormalization', inDouble)
+export const lrnInDouble = expansion('LRN', inDouble)
+export const globalMaxPoolInDouble = expansion('GlobalMaxPool', inDouble)
+/** The kernel writes its statistics in single precision only. */
+export const layerNormalizationInDouble = expansion('LayerNormalization', (ctx) => inDouble(ctx) && ctx.outputs > 1)
+/** The kernel for training returns wrong values inside larger graphs (see `batchNormKernel`). */
+export const batchNormalizationTraining = expansion('BatchNormalization', ({ a }) => a.training_mode === 1)
