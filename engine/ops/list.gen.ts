@@ -19,6 +19,7 @@ import {
   ImageScaler,
 } from './rules/activations.ts'
 import { Add, Sub, Mul, Div, Mod, Pow, Neg, Sum, Mean, Max, Min } from './rules/arithmetic.ts'
+import { Attention } from './rules/attention.ts'
 import { Equal, Greater, Less, GreaterOrEqual, LessOrEqual, And, Or, Xor, Not, IsNaN, IsInf, Where, Clip } from './rules/compare.ts'
 import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from './rules/constants.ts'
 import { GeluMicrosoft, FastGelu, BiasGelu, QuickGelu } from './rules/contribActivations.ts'
@@ -68,8 +69,18 @@ import {
   BlockedAveragePool,
 } from './rules/nchwc.ts'
 import { BatchNormalization, BatchNorm, BatchNormGrad } from './rules/norm.ts'
+import {
+  LayerNormalization,
+  RMSNormalization,
+  InstanceNormalization,
+  GroupNormalization,
+  MeanVarianceNormalization,
+  LpNormalization,
+  LRN,
+} from './rules/normalization.ts'
 import { Pad } from './rules/pad.ts'
 import { MaxPool, MaxPoolGrad, MaxPoolSelect, AveragePool, GlobalAveragePool, GlobalMaxPool } from './rules/pool.ts'
+import { RNN, GRU, LSTM } from './rules/recurrent.ts'
 import {
   ReduceSum,
   ReduceMean,
@@ -94,8 +105,10 @@ import {
   ArgMax,
   ArgMin,
 } from './rules/reduce.ts'
+import { RotaryEmbedding, RotaryEmbeddingMicrosoft } from './rules/rotary.ts'
 import { Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, StopGradient, Cast, CastLike } from './rules/shape.ts'
 import { Softmax, LogSoftmax, Hardmax } from './rules/softmax.ts'
+import { Standardize, StandardizeGrad } from './rules/standardize.ts'
 import type { OpRule } from './rule.ts'
 
 export const ops: readonly OpRule[] = [
@@ -127,6 +140,7 @@ export const ops: readonly OpRule[] = [
   Mean,
   Max,
   Min,
+  Attention,
   Equal,
   Greater,
   Less,
@@ -212,6 +226,13 @@ export const ops: readonly OpRule[] = [
   BatchNormalization,
   BatchNorm,
   BatchNormGrad,
+  LayerNormalization,
+  RMSNormalization,
+  InstanceNormalization,
+  GroupNormalization,
+  MeanVarianceNormalization,
+  LpNormalization,
+  LRN,
   Pad,
   MaxPool,
   MaxPoolGrad,
@@ -219,6 +240,9 @@ export const ops: readonly OpRule[] = [
   AveragePool,
   GlobalAveragePool,
   GlobalMaxPool,
+  RNN,
+  GRU,
+  LSTM,
   ReduceSum,
   ReduceMean,
   ReduceMean13,
@@ -241,6 +265,8 @@ export const ops: readonly OpRule[] = [
   CumSum,
   ArgMax,
   ArgMin,
+  RotaryEmbedding,
+  RotaryEmbeddingMicrosoft,
   Reshape,
   Flatten,
   Squeeze,
@@ -253,4 +279,6 @@ export const ops: readonly OpRule[] = [
   Softmax,
   LogSoftmax,
   Hardmax,
+  Standardize,
+  StandardizeGrad,
 ]
