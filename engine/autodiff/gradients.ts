@@ -27,13 +27,15 @@ export function gradients(
 export const gradientsOrNone = (y: Tensor, wrt: readonly Tensor[]): (Tensor | undefined)[] =>
   pullBack(y.b, [y], [y.b.full(y.shape, 1, y.dtype)], wrt)
 
+/** @param leaves tensors that count as independent variables, even where one was made from another: partial derivatives. */
 function pullBack(
   b: Builder,
   outputs: readonly Tensor[],
   seeds: readonly Tensor[],
   wrt: readonly Tensor[],
+  leaves: ReadonlySet<Tensor> = new Set(),
 ): (Tensor | undefined)[] {
-  const path = b.reachable(outputs)
+  const path = b.reachable(outputs, leaves)
   const active = new Set<Tensor>(wrt)
   const steps = path.filter((step) => {
     if (step.rule?.grad === 'zero' || !step.inputs.some((x) => x && active.has(x))) return false
@@ -52,7 +54,7 @@ function pullBack(
     if (active.has(y)) accumulate(y, seeds[i]!)
   })
   for (const step of steps.reverse()) {
-    const given = step.outputs.map((y) => grads.has(y))
+    const given = step.outputs.map((y) => grads.has(y) && !leaves.has(y))
     if (!given.includes(true)) continue
     const need = step.inputs.map((x) => x !== undefined && active.has(x) && isFloat(x.dtype))
     const local = through(b, step, grads, given, need)
@@ -84,10 +86,12 @@ function through(
   const opt = (i: number) => step.inputs[i]
   if (grad === 'expand') {
     const wanted = step.inputs.filter((t, i): t is Tensor => t !== undefined && need[i]!)
-    const expanded = rule.expand!({ b, x, a: step.a, outputs: step.outputs.length, opt })
+    const expanded = rule.expand!({ b, x, a: step.a, outputs: step.outputs.length, opt, where: `node ${showNode(node)}` })
+    b.expanded.add(step.index)
     const used = expanded.filter((_, i) => given[i])
     const seeds = step.outputs.filter((_, i) => given[i]).map((y) => grads.get(y)!)
-    const pulled = pullBack(b, used, seeds, wanted)
+    // An input may depend on another one (statistics on the data): the walk outside adds that part.
+    const pulled = pullBack(b, used, seeds, wanted, new Set(wanted))
     return step.inputs.map((t, i) => (t && need[i] ? pulled[wanted.indexOf(t)] : null))
   }
   const dy = step.outputs.map((y, i) => (given[i] ? grads.get(y)! : isFloat(y.dtype) ? b.zeros(y.shape, y.dtype) : y))

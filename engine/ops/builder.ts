@@ -50,6 +50,8 @@ export class Builder {
   readonly opset: number
   readonly steps: Step[] = []
   readonly inputs: Tensor[] = []
+  /** Steps that a gradient went through by their rule's `expand`: that form is part of the graph too. */
+  readonly expanded = new Set<number>()
   readonly #names = new Set<string>()
   readonly #nodeNames = new Set<string>()
   readonly #counters = new Map<string, number>()
@@ -222,13 +224,13 @@ export class Builder {
     return free(this.#names, this.#counters, name)
   }
 
-  /** Steps that the given tensors depend on, in order. */
-  reachable(outputs: Iterable<Tensor>): Step[] {
+  /** Steps that the given tensors depend on, in order. The walk does not go past `leaves`. */
+  reachable(outputs: Iterable<Tensor>, leaves?: ReadonlySet<Tensor>): Step[] {
     const wanted = new Set<number>()
     const stack = [...outputs]
     while (stack.length) {
       const t = stack.pop()!
-      if (t.step < 0 || wanted.has(t.step)) continue
+      if (t.step < 0 || wanted.has(t.step) || leaves?.has(t)) continue
       wanted.add(t.step)
       for (const x of this.steps[t.step]!.inputs) if (x) stack.push(x)
     }

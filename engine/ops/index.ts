@@ -10,6 +10,7 @@ export * from './tensor.ts'
 export * from './opset.ts'
 export * from './inline.ts'
 export * from './replay.ts'
+export { UNROLL_CEILING } from './support/unroll.ts'
 export { batchNorm } from './rules/norm.ts'
 
 /** Every operator rule. */

@@ -46,6 +46,17 @@ export interface GradContext<A> {
   opt(i: number): Tensor | undefined
 }
 
+export interface ExpandContext<A> {
+  readonly b: Builder
+  readonly x: Slots<Tensor>
+  readonly a: A
+  /** Number of outputs asked for. */
+  readonly outputs: number
+  /** The node, for messages. */
+  readonly where?: string
+  opt(i: number): Tensor | undefined
+}
+
 export interface FoldContext<A> {
   /** Inputs whose values are known. */
   readonly x: readonly (TensorData | undefined)[]
@@ -109,7 +120,7 @@ export interface OpRule<S extends AttrSpec = AttrSpec> {
   infer(ctx: InferContext<AttrValues<S>>): TensorType[]
   readonly grad: Gradient<AttrValues<S>>
   /** The same outputs in simpler operators: differentiated when `grad` is 'expand', and the default lowering of private operators. */
-  expand?(ctx: { b: Builder; x: Slots<Tensor>; a: AttrValues<S>; outputs: number; opt(i: number): Tensor | undefined }): Tensor[]
+  expand?(ctx: ExpandContext<AttrValues<S>>): Tensor[]
   /** Values of the outputs where they can be told while building (shape arithmetic, scalars); undefined where not. */
   fold?(ctx: FoldContext<AttrValues<S>>): (TensorData | undefined)[] | undefined
   /** An equal, simpler tensor for the first output (x + 0, a reshape to the same shape); undefined where there is none. */

@@ -10,6 +10,7 @@ import {
   meanVarianceNormalizationInDouble,
   lrnInDouble,
   globalMaxPoolInDouble,
+  groupNormalizationAnywhere,
   layerNormalizationInDouble,
   batchNormalizationTraining,
 } from './lower/expansions.ts'
@@ -48,6 +49,7 @@ export const lowerings: readonly Lowering[] = [
   meanVarianceNormalizationInDouble,
   lrnInDouble,
   globalMaxPoolInDouble,
+  groupNormalizationAnywhere,
   layerNormalizationInDouble,
   batchNormalizationTraining,
   batchNormKernel,
