@@ -92,7 +92,8 @@ function through(
     const seeds = step.outputs.filter((_, i) => given[i]).map((y) => grads.get(y)!)
     // An input may depend on another one (statistics on the data): the walk outside adds that part.
     const pulled = pullBack(b, used, seeds, wanted, new Set(wanted))
-    return step.inputs.map((t, i) => (t && need[i] ? pulled[wanted.indexOf(t)] : null))
+    // A tensor that is several inputs at once gets its whole gradient through the first of them.
+    return step.inputs.map((t, i) => (t && need[i] && step.inputs.indexOf(t) === i ? pulled[wanted.indexOf(t)] : null))
   }
   const dy = step.outputs.map((y, i) => (given[i] ? grads.get(y)! : isFloat(y.dtype) ? b.zeros(y.shape, y.dtype) : y))
   return grad({

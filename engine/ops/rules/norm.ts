@@ -46,6 +46,7 @@ export const BatchNormalization = defineOp({
   examples: [
     { x: [[3, 2, 4, 3], [2], [2], [2], { shape: [2], range: [0.5, 2] }] },
     { x: [[5, 3], [3], [3], [3], { shape: [3], range: [0.5, 2] }], a: { epsilon: 1e-2 } },
+    { x: [[3, 2, 4, 3], [2], [2], [2], { shape: [2], range: [0.5, 2] }], a: { training_mode: 1, momentum: 0.8 }, outputs: 3 },
   ],
 })
 

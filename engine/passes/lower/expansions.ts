@@ -15,6 +15,8 @@ export const instanceNormalizationInDouble = expansion('InstanceNormalization', 
 export const meanVarianceNormalizationInDouble = expansion('MeanVarianceNormalization', inDouble)
 export const lrnInDouble = expansion('LRN', inDouble)
 export const globalMaxPoolInDouble = expansion('GlobalMaxPool', inDouble)
+/** Not a kernel but a function of many nodes; the expansion shares its statistics with the gradient. */
+export const groupNormalizationAnywhere = expansion('GroupNormalization', () => true)
 /** The kernel writes its statistics in single precision only. */
 export const layerNormalizationInDouble = expansion('LayerNormalization', (ctx) => inDouble(ctx) && ctx.outputs > 1)
 /** The kernel for training returns wrong values inside larger graphs (see `batchNormKernel`). */
