@@ -88,6 +88,16 @@ describe('parseCommandLine', () => {
     expect(thrown(line).message).toMatch(/not there yet/)
   })
 
+  it('leaves the name of a student template as it is', () => {
+    const student = (value: string) => {
+      const call = parse(`distill --teacher t.onnx --data d --student ${value}`)
+      return call.kind === 'call' ? call.input['student'] : undefined
+    }
+    expect(['small-cnn', 'template:mlp', 'width:0.5', 's.onnx', 'a/b'].map(student)).toEqual([
+      'small-cnn', 'template:mlp', 'width:0.5', resolve('/home', 's.onnx'), resolve('/home', 'a/b'),
+    ]) // prettier-ignore
+  })
+
   it('knows whether JSON is wanted even when the rest is wrong', () => {
     expect([wantsJson(['nonsense', '--json']), wantsJson(['inspect', '--', '--json'])]).toEqual([true, false])
   })

@@ -8,6 +8,7 @@ import {
   fieldsOf,
   isCommandName,
   parseInput,
+  namesFile,
   pathFrom,
 } from '../engine/commands/index.ts'
 
@@ -115,8 +116,7 @@ export function parseCommandLine(argv: readonly string[], cwd: string): Request 
   const fields = fieldsOf(commands[verb.name].input)
   for (const { name, path } of fields) {
     const value = input[name]
-    if (typeof value === 'string' && (path === 'path' || (path === 'json' && /\.json$/i.test(value))))
-      input[name] = pathFrom(cwd, value)
+    if (typeof value === 'string' && namesFile(path, value)) input[name] = pathFrom(cwd, value)
   }
   const positional: readonly string[] = commands[verb.name].positional
   const shownName = ([head, ...rest]: readonly PropertyKey[]): string => {

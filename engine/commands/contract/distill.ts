@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { command } from './command.ts'
 import { trainingEvents } from './events.ts'
-import { methodOptions, notBoth, pathField, trainingOptions } from './options.ts'
+import { methodOptions, notBoth, modelField, pathField, trainingOptions } from './options.ts'
 import { ModelCost, TrainingResult } from './results.ts'
 
 export const distill = command({
@@ -11,7 +11,7 @@ export const distill = command({
     .strictObject({
       teacher: pathField('Teacher model (.onnx)'),
       data: pathField('Data set: file, folder or builtin:NAME'),
-      student: pathField('Student: a .onnx file, template:NAME, width:X or depth:X'),
+      student: modelField('Student: a .onnx file, the name of a template, width:X or depth:X'),
       ...methodOptions,
       pairs: z.array(z.string()).describe('Layer pairs for feature losses, STUDENT=TEACHER; automatic when absent').default([]),
       ...trainingOptions,

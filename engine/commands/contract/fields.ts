@@ -12,8 +12,8 @@ export interface Field {
   required: boolean
   default: unknown
   help: string
-  /** The value names a file or folder (or `scheme:name`); of kind `json` only when it ends so. */
-  path: 'path' | 'json' | undefined
+  /** The value names a file or folder (or `scheme:name`); see `namesFile`. */
+  path: 'path' | 'json' | 'model' | undefined
 }
 
 type Json = { type?: string; enum?: unknown[]; items?: Json }

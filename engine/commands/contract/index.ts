@@ -93,7 +93,7 @@ export const commandNames = Object.keys(commands) as CommandName[]
 export const isCommandName = (name: string): name is CommandName => Object.hasOwn(commands, name)
 
 export type { Command, RunsIn } from './command.ts'
-export { pathFields, providers, optimizers, schedules } from './options.ts'
+export { namesFile, pathFields, providers, optimizers, schedules } from './options.ts'
 export { runStatuses } from './runs.ts'
 export { variants } from './export.ts'
 export { schemes } from './quantize.ts'

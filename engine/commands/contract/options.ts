@@ -2,12 +2,21 @@ import { z } from 'zod'
 
 /**
  * Fields that name a file or folder. Front doors make them absolute before a call, so that a stored run can be resumed from
- * any working directory. Of kind `json`, only values that end so are files. A value with a scheme (`template:resnet-8`, `builtin:glyphs`) is left as it is.
+ * any working directory. Of kind `json`, only values that end so are files; of kind `model`, a bare word is a name (`resnet-8`). A value with a scheme (`template:resnet-8`, `builtin:glyphs`) is left as it is.
  */
-export const pathFields = z.registry<{ kind: 'path' | 'json' }>()
+export const pathFields = z.registry<{ kind: 'path' | 'json' | 'model' }>()
 
 /** A field that names a file or folder (or `scheme:name`). */
 export const pathField = (description: string) => z.string().min(1).describe(description).register(pathFields, { kind: 'path' })
+
+/** A field that names a model file, or a model by name or scheme. */
+export const modelField = (description: string) => z.string().min(1).describe(description).register(pathFields, { kind: 'model' })
+
+/** Whether a field's value is a file's name, which a front door makes absolute. */
+export function namesFile(kind: 'path' | 'json' | 'model' | undefined, value: string): boolean {
+  if (kind === 'json') return /\.json$/i.test(value)
+  return kind === 'path' || (kind === 'model' && /[/\\]|\.onnx(\?|$)/i.test(value))
+}
 
 const count = (description: string) => z.number().int().positive().describe(description)
 const nonNegative = (description: string) => z.number().nonnegative().describe(description)

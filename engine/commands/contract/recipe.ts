@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { benchmarkOptions } from './benchmark.ts'
 import { variants } from './export.ts'
-import { commonOptions, dataOptions, optimisationOptions, pathField } from './options.ts'
+import { commonOptions, dataOptions, modelField, optimisationOptions, pathField } from './options.ts'
 import { quantizeOptions } from './quantize.ts'
 
 const text = z.string().min(1)
@@ -9,7 +9,7 @@ const text = z.string().min(1)
 const Data = z.strictObject({ path: pathField('File, folder or builtin:NAME'), ...dataOptions })
 
 const Student = z.strictObject({
-  from: pathField('A .onnx file, template:NAME, width:X or depth:X'),
+  from: modelField('A .onnx file, the name of a template, width:X or depth:X'),
   weights: z.enum(['keep', 'fresh']).default('keep').describe("Whether a file's own weights are kept; templates are always fresh"),
   pairs: z.record(z.string(), z.string()).describe('Layer pairs for feature losses, student name to teacher name').optional(),
 })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { command } from './command.ts'
 import { trainingEvents } from './events.ts'
-import { notBoth, pathField, trainingOptions } from './options.ts'
+import { notBoth, modelField, pathField, trainingOptions } from './options.ts'
 import { TrainingResult } from './results.ts'
 
 export const train = command({
@@ -10,7 +10,7 @@ export const train = command({
   input: z
     .strictObject({
       data: pathField('Data set: file, folder or builtin:NAME'),
-      student: pathField('Model to train: a .onnx file, template:NAME or width:X'),
+      student: modelField('Model to train: a .onnx file, the name of a template or width:X'),
       ...trainingOptions,
     })
     .refine(...notBoth),

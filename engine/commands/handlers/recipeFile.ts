@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { OptionError } from '../../errors.ts'
-import { type FullRecipe, fullRecipe, parseInput, Recipe } from '../contract/index.ts'
+import { type FullRecipe, fullRecipe, namesFile, parseInput, Recipe } from '../contract/index.ts'
 
 /** A recipe is written by hand; anything larger is another file given by mistake. */
 const MAX_BYTES = 1 << 20
@@ -37,7 +37,7 @@ export function parseRecipe(text: string, file: string): FullRecipe {
   const absolute = (value: string): string => pathFrom(dirname(resolve(file)), value)
   if (recipe.teacher !== undefined) recipe.teacher = absolute(recipe.teacher)
   recipe.data.path = absolute(recipe.data.path)
-  recipe.student.from = absolute(recipe.student.from)
+  if (namesFile('model', recipe.student.from)) recipe.student.from = absolute(recipe.student.from)
   if (/\.json$/i.test(recipe.data.preprocess)) recipe.data.preprocess = absolute(recipe.data.preprocess)
   return recipe
 }
