@@ -23,6 +23,7 @@ import { Attention } from './rules/attention.ts'
 import { Equal, Greater, Less, GreaterOrEqual, LessOrEqual, And, Or, Xor, Not, IsNaN, IsInf, Where, Clip } from './rules/compare.ts'
 import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from './rules/constants.ts'
 import { GeluMicrosoft, FastGelu, BiasGelu, QuickGelu } from './rules/contribActivations.ts'
+import { AttentionMicrosoft, MultiHeadAttention } from './rules/contribAttention.ts'
 import { FusedMatMul, TransposeMatMul, FusedGemm, FusedConv } from './rules/contribLinear.ts'
 import {
   SimplifiedLayerNormalization,
@@ -32,9 +33,11 @@ import {
 } from './rules/contribNorm.ts'
 import { Conv, ConvGradInput, ConvGradWeight, ConvTranspose } from './rules/conv.ts'
 import { Dropout } from './rules/dropout.ts'
+import { GroupQueryAttention } from './rules/groupQueryAttention.ts'
 import { Gather, GatherElements, ScatterElements, GatherND, ScatterND, TopK, Trilu } from './rules/indexing.ts'
 import { Concat, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
 import { MatMul, Gemm } from './rules/linear.ts'
+import { LpPool } from './rules/lpPool.ts'
 import {
   Exp,
   Log,
@@ -59,6 +62,7 @@ import {
   Tanh,
   Erf,
 } from './rules/math.ts'
+import { MaxUnpool } from './rules/maxUnpool.ts'
 import {
   ReorderInput,
   ReorderOutput,
@@ -165,6 +169,8 @@ export const ops: readonly OpRule[] = [
   FastGelu,
   BiasGelu,
   QuickGelu,
+  AttentionMicrosoft,
+  MultiHeadAttention,
   FusedMatMul,
   TransposeMatMul,
   FusedGemm,
@@ -178,6 +184,7 @@ export const ops: readonly OpRule[] = [
   ConvGradWeight,
   ConvTranspose,
   Dropout,
+  GroupQueryAttention,
   Gather,
   GatherElements,
   ScatterElements,
@@ -194,6 +201,7 @@ export const ops: readonly OpRule[] = [
   SpaceToDepth,
   MatMul,
   Gemm,
+  LpPool,
   Exp,
   Log,
   Sqrt,
@@ -216,6 +224,7 @@ export const ops: readonly OpRule[] = [
   Atanh,
   Tanh,
   Erf,
+  MaxUnpool,
   ReorderInput,
   ReorderOutput,
   BlockedConv,

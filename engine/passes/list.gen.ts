@@ -1,6 +1,7 @@
 /** The lowerings. Generated from the files of this folder by `npm run gen`; do not edit. */
 import { convBlocked, convGradInputBlocked, convGradInputStridedBlocked, convGradWeightBlocked } from './lower/blockedConv.ts'
-import { elementwiseBlocked, channelwiseBlocked, imagewiseBlocked } from './lower/blockedElementwise.ts'
+import { depthwiseBlocked, depthwiseGradInputBlocked, depthwiseGradWeightBlocked } from './lower/blockedDepthwise.ts'
+import { elementwiseBlocked, channelwiseBlocked, imagewiseBlocked, rectifierMask } from './lower/blockedElementwise.ts'
 import { batchNormBlocked, batchNormGradBlocked } from './lower/blockedNorm.ts'
 import { maxPoolBlocked, maxPoolGradBlocked } from './lower/blockedPool.ts'
 import { reduceBlocked, globalAveragePoolBlocked, expandBlocked } from './lower/blockedReduce.ts'
@@ -9,19 +10,16 @@ import {
   instanceNormalizationInDouble,
   meanVarianceNormalizationInDouble,
   lrnInDouble,
+  averagePoolInDouble,
+  lpPoolInDouble,
+  maxUnpoolInDouble,
   globalMaxPoolInDouble,
   groupNormalizationAnywhere,
   layerNormalizationInDouble,
   batchNormalizationTraining,
 } from './lower/expansions.ts'
 import { batchNormKernel, stopGradient } from './lower/norm.ts'
-import {
-  maxPoolGradDisjoint,
-  maxPoolGradScatter,
-  maxPoolSelectGather,
-  averagePoolAsConv,
-  globalAveragePoolAsMean,
-} from './lower/pool.ts'
+import { maxPoolGradDisjoint, maxPoolGradScatter, maxPoolSelectGather, globalAveragePoolAsMean } from './lower/pool.ts'
 import { lstm, gru, rnn } from './lower/recurrent.ts'
 import { standardizeKernel } from './lower/standardize.ts'
 import type { Lowering } from './lowering.ts'
@@ -31,9 +29,13 @@ export const lowerings: readonly Lowering[] = [
   convGradInputBlocked,
   convGradInputStridedBlocked,
   convGradWeightBlocked,
+  depthwiseBlocked,
+  depthwiseGradInputBlocked,
+  depthwiseGradWeightBlocked,
   elementwiseBlocked,
   channelwiseBlocked,
   imagewiseBlocked,
+  rectifierMask,
   batchNormBlocked,
   batchNormGradBlocked,
   maxPoolBlocked,
@@ -48,6 +50,9 @@ export const lowerings: readonly Lowering[] = [
   instanceNormalizationInDouble,
   meanVarianceNormalizationInDouble,
   lrnInDouble,
+  averagePoolInDouble,
+  lpPoolInDouble,
+  maxUnpoolInDouble,
   globalMaxPoolInDouble,
   groupNormalizationAnywhere,
   layerNormalizationInDouble,
@@ -57,7 +62,6 @@ export const lowerings: readonly Lowering[] = [
   maxPoolGradDisjoint,
   maxPoolGradScatter,
   maxPoolSelectGather,
-  averagePoolAsConv,
   globalAveragePoolAsMean,
   lstm,
   gru,

@@ -1,6 +1,7 @@
 import { int } from '../attrs.ts'
 import { defineOp, PRIVATE, type InferContext, type Tie } from '../rule.ts'
 import { geometry, spatialAttrs, type Geometry, type SpatialAttrs } from '../support/spatial.ts'
+import { spreadWindows, sumWindows, windowCounts } from '../support/windows.ts'
 import type { Tensor } from '../tensor.ts'
 
 const product = (list: readonly number[]) => list.reduce((n, d) => n * d, 1)
@@ -38,6 +39,17 @@ export const MaxPool = defineOp({
     { x: [{ shape: [1, 3, 7, 6], distinct: true }], a: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
     { x: [{ shape: [1, 2, 7, 7], distinct: true }], a: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 } },
     { x: [{ shape: [1, 2, 9], distinct: true }], a: { kernel_shape: [2], dilations: [3] } },
+    {
+      x: [{ shape: [1, 2, 6, 5], distinct: true }],
+      a: { kernel_shape: [3, 2], auto_pad: 'SAME_LOWER', storage_order: 1 },
+      outputs: 2,
+    },
+    {
+      x: [{ shape: [1, 2, 5, 6, 5], distinct: true }],
+      a: { kernel_shape: [2, 2, 2], strides: [2, 2, 2], pads: [1, 0, 0, 0, 1, 1], ceil_mode: 1 },
+      outputs: 2,
+    },
+    { x: [{ shape: [1, 2, 6, 6], distinct: true }], a: { kernel_shape: [2, 2], auto_pad: 'VALID', strides: [3, 2], ceil_mode: 1 } },
   ],
 })
 
@@ -65,24 +77,8 @@ export const MaxPoolSelect = defineOp({
   examples: [],
 })
 
-/** How many elements each window averages over: those inside the image, or also those in the explicit padding. */
-export function windowCounts(size: readonly number[], g: Geometry, includePad: boolean): Float64Array {
-  const along = g.out.map((n, i) =>
-    Array.from({ length: n }, (_, o) => {
-      let count = 0
-      for (let k = 0; k < g.kernel[i]!; k++) {
-        const at = o * g.strides[i]! - g.begin[i]! + k * g.dilations[i]!
-        if (includePad ? at < size[i]! + g.end[i]! : at >= 0 && at < size[i]!) count++
-      }
-      return count
-    }),
-  )
-  return Float64Array.from(along.reduce<number[]>((list, counts) => list.flatMap((n) => counts.map((c) => n * c)), [1]))
-}
-
-/** End padding that makes every window fit, ceil_mode included. May be negative where the last columns are never read. */
-const fit = (size: readonly number[], g: Geometry): number[] =>
-  g.out.map((o, i) => (o - 1) * g.strides[i]! + (g.kernel[i]! - 1) * g.dilations[i]! + 1 - size[i]! - g.begin[i]!)
+const counts = (x: Tensor, g: Geometry, a: { count_include_pad: number }): Tensor =>
+  x.b.array(x.dtype, [1, 1, ...g.out], windowCounts(x.shape.slice(2), g, a.count_include_pad !== 0))
 
 /** Mean of each window. Spec: onnx AveragePool-19 (and 7, 10, 11, whose attributes are a subset). */
 export const AveragePool = defineOp({
@@ -91,28 +87,13 @@ export const AveragePool = defineOp({
   attrs: { ...spatialAttrs, ceil_mode: int(0), count_include_pad: int(0) },
   infer: (ctx) => [{ dtype: ctx.x[0].dtype, shape: pooled(ctx) }],
   // Each output spreads dy / count over its window: the adjoint of a convolution with ones, channel by channel.
-  grad({ b, x: [x], dy: [dy], a }) {
-    const size = x.shape.slice(2)
+  grad({ x: [x], dy: [dy], a }) {
     const g = window(x, a)
-    const counts = b.array(x.dtype, [1, 1, ...g.out], Array.from(windowCounts(size, g, a.count_include_pad !== 0)))
-    const end = fit(size, g)
-    const extra = end.map((e) => Math.max(0, e))
-    const padded = size.map((s, i) => s + extra[i]!)
-    const flat = dy.div(counts).reshape([x.shape[0]! * x.shape[1]!, 1, ...g.out])
-    const dx = flat.emit(
-      'ConvGradInput',
-      [b.full([1, 1, ...g.kernel], 1, x.dtype)],
-      {
-        kernel_shape: g.kernel,
-        strides: g.strides,
-        dilations: g.dilations,
-        pads: [...g.begin, ...size.map(() => 0)],
-        group: 1,
-        input_shape: padded,
-      },
-      { domain: PRIVATE },
-    )
-    return [crop(dx, size).reshape(x.shape)]
+    return [spreadWindows(dy.div(counts(x, g, a)), x.shape.slice(2), g)]
+  },
+  expand({ x: [x], a }) {
+    const g = window(x, a)
+    return [sumWindows(x, g).div(counts(x, g, a))]
   },
   cost: ({ y: [y], a }) => product(y.shape) * product(a.kernel_shape ?? []),
   channels: sameChannels,
@@ -122,20 +103,14 @@ export const AveragePool = defineOp({
     { x: [[1, 3, 7, 6]], a: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
     { x: [[1, 3, 7, 6]], a: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], count_include_pad: 1 } },
     { x: [[1, 2, 7]], a: { kernel_shape: [2], strides: [2], ceil_mode: 1 } },
+    { x: [[1, 2, 7, 6]], a: { kernel_shape: [2, 3], dilations: [3, 2], pads: [1, 1, 0, 1] } },
+    { x: [[1, 2, 6, 6]], a: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], ceil_mode: 1, count_include_pad: 1 } },
+    { x: [[1, 2, 6, 6]], a: { kernel_shape: [3, 3], strides: [3, 3], pads: [1, 1, 1, 1], ceil_mode: 1, count_include_pad: 1 } },
+    { x: [[1, 1, 4, 5, 4]], a: { kernel_shape: [2, 2, 3], strides: [1, 2, 1], auto_pad: 'SAME_LOWER' } },
+    { x: [[1, 1, 5, 5]], a: { kernel_shape: [2, 2], strides: [2, 2], auto_pad: 'SAME_UPPER', count_include_pad: 1 } },
+    { x: [[1, 1, 5, 5]], a: { kernel_shape: [2, 3], auto_pad: 'VALID' } },
   ],
 })
-
-/** The first `size` positions of each spatial axis. */
-function crop(x: Tensor, size: readonly number[]): Tensor {
-  const axes = size.flatMap((s, i) => (x.shape[i + 2] !== s ? [i + 2] : []))
-  return axes.length
-    ? x.slice(
-        axes.map(() => 0),
-        axes.map((i) => size[i - 2]!),
-        axes,
-      )
-    : x
-}
 
 const spatialAxes = (shape: readonly number[]) => shape.slice(2).map((_, i) => i + 2)
 

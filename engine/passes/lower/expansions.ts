@@ -14,6 +14,9 @@ const inDouble = ({ x }: LoweringContext): boolean => x[0].dtype === 'float64'
 export const instanceNormalizationInDouble = expansion('InstanceNormalization', inDouble)
 export const meanVarianceNormalizationInDouble = expansion('MeanVarianceNormalization', inDouble)
 export const lrnInDouble = expansion('LRN', inDouble)
+export const averagePoolInDouble = expansion('AveragePool', inDouble)
+export const lpPoolInDouble = expansion('LpPool', inDouble)
+export const maxUnpoolInDouble = expansion('MaxUnpool', inDouble)
 export const globalMaxPoolInDouble = expansion('GlobalMaxPool', inDouble)
 /** Not a kernel but a function of many nodes; the expansion shares its statistics with the gradient. */
 export const groupNormalizationAnywhere = expansion('GroupNormalization', () => true)
