@@ -1,4 +1,4 @@
-import { broadcast, sameShape, showShape, sizeOf } from '../../ir/index.ts'
+import { broadcast, sameShape, showShape } from '../../ir/index.ts'
 import { float, int } from '../attrs.ts'
 import { defineOp, type Example, type TensorType } from '../rule.ts'
 import { concat } from '../tensor.ts'
