@@ -11,6 +11,7 @@ import * as library from './library.ts'
 import * as methods from './methods.ts'
 import * as model from './model.ts'
 import pipeline from './pipeline.ts'
+import * as plan from './plan.ts'
 import quantize from './quantize.ts'
 import * as runs from './runs.ts'
 import training from './training.ts'
@@ -23,6 +24,9 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   gradcheck,
   'data.inspect': dataInspect,
   'data.preview': dataPreview,
+  catalogue: plan.catalogue,
+  'plan.cost': plan.cost,
+  'plan.forecast': plan.forecast,
   train: training,
   distill: training,
   quantize,

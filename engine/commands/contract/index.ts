@@ -18,6 +18,7 @@ import { inspect } from './inspect.ts'
 import { libraryAdd, libraryList, libraryRemove } from './library.ts'
 import { methodsCheck, methodsList, methodsShow } from './methods.ts'
 import { modelGraph, modelWeights } from './model.ts'
+import { catalogue, planCost, planForecast } from './plan.ts'
 import { dataPreview } from './preview.ts'
 import { quantize } from './quantize.ts'
 import { runsCompare, runsDelete, runsExport, runsList, runsResume, runsShow } from './runs.ts'
@@ -31,6 +32,9 @@ export const commands = {
   gradcheck,
   'data.inspect': dataInspect,
   'data.preview': dataPreview,
+  catalogue,
+  'plan.cost': planCost,
+  'plan.forecast': planForecast,
   train,
   distill,
   quantize,

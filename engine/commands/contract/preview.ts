@@ -17,8 +17,10 @@ const Sample = z.looseObject({
   /** Size as stored: height, width, channels of a picture, or the tensor's dimensions. */
   shape: z.array(z.number().int()),
   picture: Picture.optional(),
-  /** Of a tensor: its numbers, thinned to at most 256 by their extremes. */
+  /** Of a tensor or recording: its numbers, thinned to at most 256 by their extremes. */
   values: z.array(z.number()).optional(),
+  /** Of a table: the cells of a row. Of a text: its first token numbers. */
+  cells: z.array(z.union([z.number(), z.string()])).optional(),
   /** What the model would see: the picture after preprocessing, with the range of the numbers that go in. */
   prepared: z.looseObject({ picture: Picture, min: z.number(), max: z.number(), mean: z.number() }).optional(),
 })
@@ -39,7 +41,8 @@ export const dataPreview = command({
     ...commonOptions,
   }),
   output: z.looseObject({
-    kind: z.enum(['image', 'tensor']),
+    /** Kind of sample: `image`, `tensor`, `audio`, `table`, `tokens`, … */
+    kind: z.string(),
     samples: z.array(Sample),
     /** Samples of each class, in the order of the classes; absent when unlabelled. */
     classes: z.array(z.looseObject({ name: z.string(), count: z.number().int() })).optional(),

@@ -1,6 +1,6 @@
 import {
-  applyPreprocess,
   fitImages,
+  normalisePixels,
   openDataSet,
   parsePreprocess,
   type DataSet,
@@ -14,10 +14,13 @@ import { thin, type ParsedInput } from '../contract/index.ts'
 import { handler } from './handler.ts'
 
 type Input = ParsedInput<'data.preview'>
+type Pictures = Extract<RawBatch, { kind: 'image' | 'images' }>
 type Chosen = { document: Preprocess; source: string; text: string }
 
 /** Numbers of a tensor that are enough for a line drawing. */
 const VALUES = 256
+/** Tokens that are shown of a text. */
+const CELLS = 32
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 
@@ -29,27 +32,22 @@ function drawn(set: DataSet, count: number, seed: number): Int32Array {
 }
 
 /** Picture `i` of a batch, no longer than `size` on its longest side. */
-function picture(raw: Exclude<RawBatch, { kind: 'tensor' }>, i: number, size: number) {
-  const [height, width, channels] = shapeAt(raw, i) as [number, number, number]
+function picture(raw: Pictures, i: number, size: number) {
+  const image = imageAt(raw, i)
+  const { height, width, channels } = image
   const share = Math.min(1, size / Math.max(height, width))
   const to: [number, number] = [Math.max(1, Math.round(height * share)), Math.max(1, Math.round(width * share))]
   const each = new Array<number>(channels).fill(0)
   const p = parsePreprocess({ channels: channels === 1 ? 'gray' : 'rgb', size: to, mean: each, std: each.map(() => 1) })
-  const pixels = fitImages({ kind: 'images', count: 1, images: [imageAt(raw, i)] }, p)
+  const pixels = fitImages({ kind: 'images', count: 1, images: [image] }, p)
   return { width: to[1], height: to[0], channels, pixels: base64(pixels) }
 }
 
-function imageAt(raw: Exclude<RawBatch, { kind: 'tensor' }>, i: number): Image {
+function imageAt(raw: Pictures, i: number): Image {
   if (raw.kind === 'images') return raw.images[i]!
   const [height, width, channels] = raw.shape
   const area = height * width * channels
   return { pixels: raw.pixels.subarray(i * area, (i + 1) * area), height, width, channels, name: `sample ${i}` }
-}
-
-function shapeAt(raw: RawBatch, i: number): number[] {
-  if (raw.kind !== 'images') return [...raw.shape]
-  const { height, width, channels } = raw.images[i]!
-  return [height, width, channels]
 }
 
 /** Extremes of one tensor's numbers, in order. */
@@ -58,9 +56,10 @@ function outline(values: Float32Array): number[] {
 }
 
 /** What a model would be fed, as a picture: the fitted pixels, and the range of the numbers they become. */
-function prepared(raw: Exclude<RawBatch, { kind: 'tensor' }>, i: number, p: Preprocess) {
+function prepared(raw: Pictures, i: number, p: Preprocess) {
   const one = { kind: 'images' as const, count: 1, images: [imageAt(raw, i)] }
-  const values = applyPreprocess(one, p)
+  const pixels = fitImages(one, p)
+  const values = normalisePixels(pixels, 1, p)
   let [min, max, sum] = [Infinity, -Infinity, 0]
   for (const v of values) {
     min = Math.min(min, v)
@@ -69,7 +68,7 @@ function prepared(raw: Exclude<RawBatch, { kind: 'tensor' }>, i: number, p: Prep
   }
   const [height, width] = p.size
   const channels = p.channels === 'gray' ? 1 : 3
-  return { picture: { width, height, channels, pixels: base64(fitImages(one, p)) }, min, max, mean: sum / values.length }
+  return { picture: { width, height, channels, pixels: base64(pixels) }, min, max, mean: sum / values.length }
 }
 
 async function preprocessOf(set: DataSet, input: Input): Promise<Chosen | undefined> {
@@ -87,6 +86,25 @@ async function preprocessOf(set: DataSet, input: Input): Promise<Chosen | undefi
   }
 }
 
+/** One sample in the form that suits its kind. */
+function sampleView(raw: RawBatch, i: number, size: number, document: Preprocess | undefined) {
+  if (raw.kind === 'image' || raw.kind === 'images') {
+    const { height, width, channels } = imageAt(raw, i)
+    const after = document ? { prepared: prepared(raw, i, document) } : {}
+    return { shape: [height, width, channels], picture: picture(raw, i, size), ...after }
+  }
+  if (raw.kind === 'tensor') {
+    const length = raw.values.length / raw.count
+    return { shape: [...raw.shape], values: outline(raw.values.subarray(i * length, (i + 1) * length)) }
+  }
+  if (raw.kind === 'audio') {
+    const { samples } = raw.recordings[i]!
+    return { shape: [samples.length], values: outline(samples) }
+  }
+  const cells = raw.kind === 'table' ? raw.columns.map((column) => column[i]!) : raw.ids[i]!.slice(0, CELLS)
+  return { shape: [raw.kind === 'table' ? cells.length : raw.ids[i]!.length], cells }
+}
+
 /** A contact sheet. Everything is read through the data set's own reader, so what is shown is what training would see. */
 export default handler<'data.preview'>(async (input) => {
   const set = await openDataSet(input.path)
@@ -96,13 +114,7 @@ export default handler<'data.preview'>(async (input) => {
   const samples = [...indices].map((index, i) => {
     const number = set.labels?.[index]
     const label = number === undefined ? {} : { label: set.classes?.[number] ?? String(number) }
-    const shape = shapeAt(raw, i)
-    if (raw.kind === 'tensor') {
-      const size = raw.values.length / raw.count
-      return { index, ...label, shape, values: outline(raw.values.subarray(i * size, (i + 1) * size)) }
-    }
-    const after = chosen ? { prepared: prepared(raw, i, chosen.document) } : {}
-    return { index, ...label, shape, picture: picture(raw, i, input.size), ...after }
+    return { index, ...label, ...sampleView(raw, i, input.size, chosen?.document) }
   })
   return { kind: set.kind, samples, ...balance(set), ...(chosen ? { preprocess: chosen } : {}) }
 })

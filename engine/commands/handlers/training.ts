@@ -222,7 +222,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
 }
 
 /** A network tapped behind a final softmax. */
-function tapped(model: Model): Net {
+export function tapped(model: Model): Net {
   const { model: open, value } = { model, ...findLogits(model) }
   return toNet(open, value)
 }
@@ -233,7 +233,7 @@ function described(model: Model, preprocess: Preprocess | undefined): Model {
   return { ...model, metadata: new Map([...model.metadata, [PREPROCESS_KEY, JSON.stringify(preprocess)]]) }
 }
 
-function widthOf(net: Net, shape: readonly number[]): number {
+export function widthOf(net: Net, shape: readonly number[]): number {
   const t = shapesOf(net, shape).get(net.logits)
   return t ? t.size : 0
 }
