@@ -1,34 +1,36 @@
 import { PRIVATE, concat, type Tensor } from '../../ops/index.ts'
 import { geometry, type SpatialAttrs } from '../../ops/support/spatial.ts'
 import { defineLowering, type LoweringContext } from '../lowering.ts'
-import { blocked, blockedConv, canBlock, plain } from '../support/nchwc.ts'
+import { blocked, blockedConv, canBlock, grown, plain, source, wholeBlocks } from '../support/nchwc.ts'
 
 type ConvAttrs = SpatialAttrs & { group: number; input_shape?: readonly number[]; kernel_shape: readonly number[] }
 const attrsOf = (a: LoweringContext['a']) => a as unknown as ConvAttrs
 
-/** A dense convolution whose given channel counts are multiples of the block. */
+/** A dense convolution that has channels for a block's worth of work at least: with fewer, most of a block is filling. */
 const dense = (ctx: LoweringContext, ...channels: readonly number[]): boolean =>
-  canBlock(ctx, ctx.x[0]) && attrsOf(ctx.a).group === 1 && channels.every((c) => c % ctx.target.block === 0)
+  canBlock(ctx, ctx.x[0]) && attrsOf(ctx.a).group === 1 && channels.every((c) => 2 * c >= ctx.target.block)
 
-/** [O, I, h, w] stored as [O/B][I/B][taps][i][o]; or as [O/B][I][taps][o] where there are fewer input channels than a block. */
-function blockedWeight(w: Tensor, block: number): Tensor {
-  const [o, i] = [w.shape[0]!, w.shape[1]!]
+/** [O, I, h, w] stored as [O/B][I/B][taps][i][o]; or as [O/B][I][taps][o] for an image of few channels in the plain layout. */
+function blockedWeight(w: Tensor, block: number, image: boolean): Tensor {
+  const [o, i] = [wholeBlocks(w.shape[0]!, block), image ? w.shape[1]! : wholeBlocks(w.shape[1]!, block)]
   const k = w.shape[2]! * w.shape[3]!
-  if (i < block)
-    return w
+  const whole = grown(w, { 0: o, 1: i })
+  if (image)
+    return whole
       .reshape([o / block, block, i, k])
       .transpose([0, 2, 3, 1])
-      .reshape(w.shape)
-  return w
+      .reshape(whole.shape)
+  return whole
     .reshape([o / block, block, i / block, block, k])
     .transpose([0, 2, 4, 3, 1])
-    .reshape(w.shape)
+    .reshape(whole.shape)
 }
 
 /** The same for the weight with its channels swapped, [I, O, taps]: what carries gradients back. `order` picks and orders the taps. */
 function swappedWeight(w: Tensor, block: number, order: readonly number[], kernel: readonly [number, number]): Tensor {
-  const [o, i, h, v] = w.shape as [number, number, number, number]
-  const flat = w.reshape([o, i, h * v])
+  const [h, v] = w.shape.slice(2) as [number, number]
+  const [o, i] = [wholeBlocks(w.shape[0]!, block), wholeBlocks(w.shape[1]!, block)]
+  const flat = grown(w, { 0: o, 1: i }).reshape([o, i, h * v])
   const identity = order.length === h * v && order.every((n, at) => n === at)
   const taps = identity ? flat : flat.gather(w.b.ints(order), 2)
   return taps
@@ -40,20 +42,16 @@ function swappedWeight(w: Tensor, block: number, order: readonly number[], kerne
 export const convBlocked = defineLowering({
   op: 'Conv',
   priority: 10,
-  when(ctx) {
-    const { x, target } = ctx
-    const [o, i] = x[1].shape as [number, number]
-    // With constant weights ONNX Runtime does it itself, and fuses more.
-    return !x[1].value && dense(ctx, o) && (i % target.block === 0 || i < target.block)
-  },
-  lower({ x: [x, w], a, opt, target }) {
+  // With constant weights ONNX Runtime does it itself, and fuses more.
+  when: (ctx) => !ctx.x[1].value && dense(ctx, ctx.x[1].shape[0]!),
+  lower({ x: [x, w], a, opt, target: { block } }) {
     const g = geometry(x.shape.slice(2), w.shape.slice(2), attrsOf(a))
-    // Few input channels (an image) are read in the plain layout.
-    const data = w.shape[1]! < target.block ? x : blocked(x)
+    const image = w.shape[1]! < block && !source(x)
     const { strides, dilations } = g
-    return [
-      plain(blockedConv(data, blockedWeight(w, target.block), { strides, dilations, pads: [...g.begin, ...g.end], bias: opt(2) })),
-    ]
+    const o = wholeBlocks(w.shape[0]!, block)
+    const bias = opt(2) && grown(opt(2)!, { 0: o })
+    const options = { strides, dilations, pads: [...g.begin, ...g.end], bias }
+    return [plain(blockedConv(image ? x : blocked(x, block), blockedWeight(w, block, image), options), w.shape[0]!)]
   },
 })
 
@@ -76,7 +74,7 @@ export const convGradInputBlocked = defineLowering({
     if (end.some((e) => e < 0)) return undefined
     const flipped = Array.from({ length: h * v }, (_, n) => h * v - 1 - n)
     const filter = swappedWeight(w, block, flipped, [h, v])
-    return [plain(blockedConv(blocked(dy), filter, { dilations: s.dilations!, pads: [...begin, ...end] }))]
+    return [plain(blockedConv(blocked(dy, block), filter, { dilations: s.dilations!, pads: [...begin, ...end] }), w.shape[1]!)]
   },
 })
 
@@ -105,7 +103,7 @@ export const convGradInputStridedBlocked = defineLowering({
   },
   lower({ b, x: [dy, w], a, target: { block } }) {
     const s = attrsOf(a)
-    const [n, i] = [dy.shape[0]!, w.shape[1]!]
+    const [n, i] = [dy.shape[0]!, wholeBlocks(w.shape[1]!, block)]
     const [sh, sw] = s.strides as [number, number]
     const [ph, pw] = [s.input_shape![0]! / sh, s.input_shape![1]! / sw]
     const phases = [0, 1].map((d) =>
@@ -115,7 +113,7 @@ export const convGradInputStridedBlocked = defineLowering({
     ) as [ReturnType<typeof phase>[], ReturnType<typeof phase>[]]
     const reached = (p: ReturnType<typeof phase>) => p.taps.length > 0
     if (phases.flat().some((p) => reached(p) && (p.begin < 0 || p.end < 0))) return undefined
-    const data = blocked(dy)
+    const data = blocked(dy, block)
     const piece = (p: ReturnType<typeof phase>, q: ReturnType<typeof phase>): Tensor => {
       if (!reached(p) || !reached(q)) return b.zeros([n, i / block, ph, pw, 1, block])
       const order = p.taps.flatMap((k) => q.taps.map((l) => k * s.kernel_shape[1]! + l))
@@ -129,7 +127,7 @@ export const convGradInputStridedBlocked = defineLowering({
         4,
       ).reshape([n, i / block, ph, 1, sw * pw * block])
     })
-    return [plain(concat(rows, 3).reshape([n, i, ph * sh, pw * sw]))]
+    return [plain(concat(rows, 3).reshape([n, i, ph * sh, pw * sw]), w.shape[1]!)]
   },
 })
 
@@ -147,22 +145,24 @@ export const convGradWeightBlocked = defineLowering({
   },
   lower({ x: [x, dy], a, target: { block } }) {
     const s = attrsOf(a)
-    const [n, o, h, v] = dy.shape as [number, number, number, number]
+    const [, o, h, v] = dy.shape as [number, number, number, number]
+    const n = wholeBlocks(x.shape[0]!, block)
     const need = s.kernel_shape.map((k, d) => (k - 1) * s.dilations![d]! + ([h, v][d]! - 1) * s.strides![d]! + 1)
     const begin = [s.pads![0]!, s.pads![1]!]
     const end = need.map((size, d) => size - x.shape[d + 2]! - begin[d]!)
-    const swapped = x.transpose([1, 0, 2, 3])
+    const swapped = grown(x.transpose([1, 0, 2, 3]), { 1: n })
     // Rows that no window reads are cut off, which a kernel's pads cannot say.
     const cut = end.some((e) => e < 0)
-    const reordered = blocked(cut ? swapped.pad([0, 0, ...begin, 0, 0, ...end]) : swapped)
+    const reordered = blocked(cut ? swapped.pad([0, 0, ...begin, 0, 0, ...end]) : swapped, block)
     const pads = [...begin, ...end]
     const data = cut || pads.every((p) => p === 0) ? reordered : padded(reordered, pads)
-    const filter = blocked(dy)
-      .reshape([n / block, block, o / block, h * v, block])
+    const whole = wholeBlocks(o, block)
+    const filter = grown(blocked(dy, block), { 0: n })
+      .reshape([n / block, block, whole / block, h * v, block])
       .transpose([2, 0, 3, 1, 4])
-      .reshape([o, n, h, v])
+      .reshape([whole, n, h, v])
     const dw = blockedConv(data, filter, { strides: s.dilations!, dilations: s.strides! })
-    return [plain(dw).transpose([1, 0, 2, 3])]
+    return [plain(dw, o).transpose([1, 0, 2, 3])]
   },
 })
 

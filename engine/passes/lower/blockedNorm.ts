@@ -11,16 +11,17 @@ export const batchNormBlocked = defineLowering({
   domain: PRIVATE,
   priority: 10,
   when: (ctx) => canBlock(ctx, ctx.x[0]) && source(ctx.x[0]) !== undefined,
-  lower({ x: [x, scale, bias], a }) {
-    const data = blocked(x)
-    const mean = meanOfChannels(data)
+  lower({ x: [x, scale, bias], a, target }) {
+    const data = blocked(x, target.block)
+    const channels = scale.size
+    const mean = meanOfChannels(data, channels)
     const xc = centred(data, mean)
-    const variance = meanOfChannels(xc.square())
+    const variance = meanOfChannels(xc.square(), channels)
     const inv = variance
       .add(a.epsilon as number)
       .sqrt()
       .reciprocal()
-    return [plain(perChannel(xc, inv.mul(scale), bias)), mean, variance]
+    return [plain(perChannel(xc, inv.mul(scale), bias), channels), mean, variance]
   },
 })
 
@@ -33,20 +34,21 @@ export const batchNormGradBlocked = defineLowering({
   domain: PRIVATE,
   priority: 10,
   when: (ctx) => canBlock(ctx, ctx.x[0]) && (source(ctx.x[0]) !== undefined || source(ctx.x[4]) !== undefined),
-  lower({ x: [x, scale, mean, variance, dy], a }) {
-    const m = x.size / scale.size
-    const [data, d] = [blocked(x), blocked(dy)]
+  lower({ x: [x, scale, mean, variance, dy], a, target: { block } }) {
+    const channels = scale.size
+    const m = x.size / channels
+    const [data, d] = [blocked(x, block), blocked(dy, block)]
     const xc = centred(data, mean)
     const inv = variance
       .add(a.epsilon as number)
       .sqrt()
       .reciprocal()
     // Means over the batch: dbias / m, and dscale / (m inv).
-    const meanDy = meanOfChannels(d)
-    const meanDyXc = meanOfChannels(d.mul(xc))
+    const meanDy = meanOfChannels(d, channels)
+    const meanDyXc = meanOfChannels(d.mul(xc), channels)
     const gain = inv.mul(scale)
     const slope = gain.mul(inv.square()).mul(meanDyXc).neg()
     const dx = perChannel(d, gain, undefined, perChannel(xc, slope, gain.mul(meanDy).neg()))
-    return [plain(dx), meanDyXc.mul(inv).mul(m), meanDy.mul(m)]
+    return [plain(dx, channels), meanDyXc.mul(inv).mul(m), meanDy.mul(m)]
   },
 })

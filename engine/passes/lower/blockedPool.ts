@@ -23,7 +23,7 @@ export const maxPoolBlocked = defineLowering({
   op: 'MaxPool',
   priority: 10,
   when: (ctx) => ctx.outputs === 1 && canBlock(ctx, ctx.x[0]) && source(ctx.x[0]) !== undefined,
-  lower: (ctx) => [plain(source(ctx.x[0])!.emit('MaxPool', [], kernelOf(ctx).attrs, nchwc))],
+  lower: (ctx) => [plain(source(ctx.x[0])!.emit('MaxPool', [], kernelOf(ctx).attrs, nchwc), ctx.x[0].shape[1]!)],
 })
 
 /** Windows that tile the input: whoever equals its window's largest element gets dy; equals share it. */
@@ -32,7 +32,7 @@ export const maxPoolGradBlocked = defineLowering({
   domain: PRIVATE,
   priority: 10,
   when(ctx) {
-    if (!canBlock(ctx, ctx.x[0]) || source(ctx.x[0]) === undefined || ctx.x[0].shape[1]! % ctx.target.block) return false
+    if (!canBlock(ctx, ctx.x[0]) || source(ctx.x[0]) === undefined) return false
     const { g } = kernelOf(ctx)
     const size = ctx.x[0].shape.slice(2)
     return g.kernel.every(
@@ -48,6 +48,6 @@ export const maxPoolGradBlocked = defineLowering({
     const won = data.emit('Equal', [spread(data.emit('MaxPool', [], attrs, nchwc))]).like(x)
     // The sum of a window is its mean times its size; two winners get half each.
     const winners = won.emit('AveragePool', [], { ...attrs, count_include_pad: 0 }, nchwc).mul(g.kernel.reduce((n, k) => n * k, 1))
-    return [plain(won.mul(spread(blocked(dy).div(winners))))]
+    return [plain(won.mul(spread(blocked(dy, ctx.target.block).div(winners))), x.shape[1]!)]
   },
 })

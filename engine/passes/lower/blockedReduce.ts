@@ -1,5 +1,5 @@
 import { defineLowering, type LoweringContext } from '../lowering.ts'
-import { canBlock, meanOfChannels, meanOfPositions, plain, source } from '../support/nchwc.ts'
+import { canBlock, meanOfChannels, meanOfPositions, nchwc, plain, source } from '../support/nchwc.ts'
 
 const axesOf = (ctx: LoweringContext): number[] | undefined => {
   const value = ctx.opt(1)?.value
@@ -17,9 +17,9 @@ export const reduceBlocked = defineLowering({
   when: (ctx) => source(ctx.x[0]) !== undefined && canBlock(ctx, ctx.x[0]) && covers(ctx) !== undefined,
   lower(ctx) {
     const { x: [x], step } = ctx // prettier-ignore
-    const [n, , h, w] = x.shape as [number, number, number, number]
+    const [n, c, h, w] = x.shape as [number, number, number, number]
     const byChannel = covers(ctx) === 'channels'
-    const mean = byChannel ? meanOfChannels(source(x)!) : meanOfPositions(source(x)!)
+    const mean = byChannel ? meanOfChannels(source(x)!, c) : meanOfPositions(source(x)!, c)
     const count = (byChannel ? n : 1) * h * w
     return [(step.node.op === 'ReduceSum' ? mean.mul(count) : mean).reshape(step.outputs[0]!.shape)]
   },
@@ -29,7 +29,7 @@ export const globalAveragePoolBlocked = defineLowering({
   op: 'GlobalAveragePool',
   priority: 10,
   when: (ctx) => source(ctx.x[0]) !== undefined && canBlock(ctx, ctx.x[0]),
-  lower: ({ x: [x] }) => [meanOfPositions(source(x)!)],
+  lower: ({ x: [x] }) => [meanOfPositions(source(x)!, x.shape[1]!)],
 })
 
 /** One number an image and channel spread over all positions: the gradient of a global pool. */
@@ -44,6 +44,6 @@ export const expandBlocked = defineLowering({
   },
   lower({ x: [x], step }) {
     const to = step.outputs[0]!.shape
-    return [plain(x.emit('Upsample', [], { scales: [1, 1, to[2]!, to[3]!] }, { domain: 'com.microsoft.nchwc' }))]
+    return [plain(x.emit('Upsample', [], { scales: [1, 1, to[2]!, to[3]!] }, nchwc), to[1]!)]
   },
 })

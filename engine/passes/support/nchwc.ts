@@ -21,11 +21,24 @@ export function source(x: Tensor | undefined): Tensor | undefined {
   return node.op === 'ReorderOutput' && node.domain === nchwcDomain ? inputs[0] : undefined
 }
 
-/** [N, C, H, W] in the blocked layout under the same logical shape; C is a multiple of the block. */
-export const blocked = (x: Tensor): Tensor => source(x) ?? x.emit('ReorderInput', [], {}, nchwc)
+/** Channels in whole blocks. */
+export const wholeBlocks = (channels: number, block: number): number => Math.ceil(channels / block) * block
 
-/** Back to the plain layout. Positions do not matter where there is one only: then this is the value itself. */
-export const plain = (x: Tensor): Tensor => x.emit('ReorderOutput', [], { channels: x.shape[1]! }, nchwc)
+/** Adds zeros at the end of axes until they have the given sizes. */
+export function grown(x: Tensor, to: Readonly<Record<number, number>>): Tensor {
+  const more = x.shape.map((d, i) => (to[i] ?? d) - d)
+  return more.every((m) => m === 0) ? x : x.pad([...x.shape.map(() => 0), ...more])
+}
+
+/**
+ * [N, C, H, W] in the blocked layout under its logical shape. Channels are filled up to whole blocks: [N, wholeBlocks(C), H, W]; what stands in the
+ * added ones is finite and never reaches a plain value.
+ */
+export const blocked = (x: Tensor, block: number): Tensor =>
+  source(x) ?? grown(x, { 1: wholeBlocks(x.shape[1]!, block) }).emit('ReorderInput', [], {}, nchwc)
+
+/** The first `channels` channels in the plain layout. */
+export const plain = (x: Tensor, channels: number): Tensor => x.emit('ReorderOutput', [], { channels }, nchwc)
 
 export interface BlockedConvOptions {
   strides?: readonly number[]
@@ -55,18 +68,23 @@ export const blockedConv = (x: Tensor, w: Tensor, o: BlockedConvOptions = {}): T
 
 /**
  * x * scale[c] + bias[c] + plus in one pass of the depthwise kernel, which uses all threads where a broadcast Mul would run over rows of one block.
- * @param x blocked [N, C, H, W]; `scale` and `bias` [C]; `plus` blocked like x
+ * @param x blocked [N, C, H, W]; `scale` and `bias` hold at most C numbers, zeros follow; `plus` is blocked like x
  */
 export function perChannel(x: Tensor, scale: Tensor | undefined, bias?: Tensor, plus?: Tensor): Tensor {
   const channels = x.shape[1]!
-  const w = scale
-    ? scale.reshape([channels, 1, 1, 1])
-    : x.b.array('float32', [channels, 1, 1, 1], new Float32Array(channels).fill(1))
-  return blockedConv(x, w, { group: channels, bias: bias?.reshape([channels]), plus })
+  const vector = (v: Tensor) => grown(v.reshape([v.size]), { 0: channels })
+  const w = scale ? vector(scale) : x.b.array('float32', [channels], new Float32Array(channels).fill(1))
+  return blockedConv(x, w.reshape([channels, 1, 1, 1]), { group: channels, bias: bias && vector(bias), plus })
 }
 
 /** Mean over the positions of each image and channel: [N, C, 1, 1]. With one position the two layouts are the same. */
-export const meanOfPositions = (x: Tensor): Tensor => x.emit('GlobalAveragePool', [], {}, nchwc)
+export function meanOfPositions(x: Tensor, channels: number): Tensor {
+  const mean = x.emit('GlobalAveragePool', [], {}, nchwc)
+  return channels === x.shape[1] ? mean : mean.slice([0], [channels], [1])
+}
 
 /** Mean over images and positions: [C]. */
-export const meanOfChannels = (x: Tensor): Tensor => meanOfPositions(x).mean([0]).reshape([x.shape[1]!])
+export function meanOfChannels(x: Tensor, channels: number): Tensor {
+  const mean = x.emit('GlobalAveragePool', [], {}, nchwc).mean([0]).reshape([x.shape[1]!])
+  return channels === x.shape[1] ? mean : mean.slice([0], [channels], [0])
+}
