@@ -5,7 +5,15 @@ export { type CallOptions, type Client, type Listeners, makeClient, type Transpo
 export { type Dispatcher, makeDispatcher } from './dispatch.ts'
 export type { Handler, HandlerContext, HandlerTable, ResumedRun } from './handlers/handler.ts'
 export { handlers } from './handlers/list.gen.ts'
-export { type HostPort, serveHost } from './host.ts'
+export { type FromHost, type HostPort, serveHost, type ToHost } from './host.ts'
 export { hasScheme, parseRecipe, pathFrom, readRecipe } from './handlers/recipeFile.ts'
-export { type ChildTransport, childProcess, EngineExitedError, inProcess } from './transports.ts'
+export {
+  type ChildTransport,
+  childProcess,
+  EngineExitedError,
+  type HostProcess,
+  hostTransport,
+  inProcess,
+  type StartHost,
+} from './transports.ts'
 export { settleDeadRuns } from './settle.ts'

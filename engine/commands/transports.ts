@@ -1,4 +1,4 @@
-import { fork, type ChildProcess, type ForkOptions } from 'node:child_process'
+import { fork, type ForkOptions } from 'node:child_process'
 import { StillroomError } from '../errors.ts'
 import { fromWire, isCommandName, commands, parseInput } from './contract/index.ts'
 import type { Transport } from './client.ts'
@@ -64,6 +64,25 @@ export class EngineExitedError extends StillroomError {
   }
 }
 
+/** A process that runs a host, as its parent sees it. */
+export interface HostProcess {
+  readonly pid: number | undefined
+  /** A process that dies meanwhile is reported by its end; a failed write is the same news. */
+  send(message: ToHost): void
+  /** An idle host must not keep its parent alive; a busy one must. */
+  hold(busy: boolean): void
+  /** End it at once. */
+  kill(): void
+  /** Ask it to go when it has nothing to do. */
+  leave(): void
+}
+
+/** Starts a host; it tells its messages and, once, its end: what happened in words, and the signal if there was one. */
+export type StartHost = (
+  onMessage: (message: FromHost) => void,
+  onEnd: (what: string, signal: NodeJS.Signals | null) => void,
+) => HostProcess
+
 /**
  * Commands executed in an engine host: a child process, since running a model blocks its thread and a native crash must not
  * take the caller along. The host is started by the first call. When it dies, every waiting call rejects with
@@ -71,18 +90,38 @@ export class EngineExitedError extends StillroomError {
  * @param entry the host's module, one that calls `serveHost` on its own IPC channel
  */
 export function childProcess(entry: string | URL, options: ForkOptions = {}): ChildTransport {
+  return hostTransport((onMessage, onEnd) => {
+    // The host's standard output goes to our standard error: ours carries one JSON document and nothing else.
+    const child = fork(entry, [], { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], ...options })
+    child.on('message', (message) => onMessage(message as FromHost))
+    child.on('exit', (code, signal) => onEnd(signal ?? `exit code ${code}`, signal))
+    child.on('error', (error) => onEnd(error.message, null))
+    return {
+      pid: child.pid,
+      send: (message) => void child.send(message, () => undefined),
+      hold(busy) {
+        child[busy ? 'ref' : 'unref']()
+        child.channel?.[busy ? 'ref' : 'unref']()
+      },
+      kill: () => void child.kill('SIGKILL'),
+      leave: () => void (child.connected && child.disconnect()),
+    }
+  })
+}
+
+interface Running {
+  process: HostProcess
+  ended: Promise<void>
+}
+
+/** Commands executed in a host that `start` makes: see `childProcess`. */
+export function hostTransport(start: StartHost): ChildTransport {
   const { deliver, subscribe } = makeListeners()
   const waiting = new Map<
     string,
     { command: string; run?: string; resolve: (value: unknown) => void; reject: (error: Error) => void }
   >()
-  let child: ChildProcess | undefined
-
-  /** An idle host must not keep its parent alive; a busy one must. */
-  const hold = (busy: boolean): void => {
-    child?.[busy ? 'ref' : 'unref']()
-    child?.channel?.[busy ? 'ref' : 'unref']()
-  }
+  let host: Running | undefined
 
   const receive = (message: FromHost): void => {
     const call = waiting.get(message.id)
@@ -94,7 +133,7 @@ export function childProcess(entry: string | URL, options: ForkOptions = {}): Ch
       return
     }
     waiting.delete(message.id)
-    if (waiting.size === 0) hold(false)
+    if (waiting.size === 0) host?.process.hold(false)
     if ('error' in message) return call.reject(fromWire(message.error))
     // The answer came through a pipe from a process that runs native code: check it like any input.
     try {
@@ -104,50 +143,45 @@ export function childProcess(entry: string | URL, options: ForkOptions = {}): Ch
     }
   }
 
-  const start = (): ChildProcess => {
-    // The host's standard output goes to our standard error: ours carries one JSON document and nothing else.
-    const started = fork(entry, [], { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], ...options })
-    const gone = (what: string, signal: NodeJS.Signals | null): void => {
-      if (child === started) child = undefined
+  const begin = (): Running => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    const started = start(receive, (what, signal) => {
+      if (host?.process === started) host = undefined
+      resolve()
       const calls = [...waiting.values()]
       waiting.clear()
       for (const { command, run, reject } of calls)
         reject(new EngineExitedError(`the engine process ended during ${command} (${what})`, signal, run))
-    }
-    started.on('message', (message) => receive(message as FromHost))
-    started.on('exit', (code, signal) => gone(signal ?? `exit code ${code}`, signal))
-    started.on('error', (error) => gone(error.message, null))
-    return started
+    })
+    return { process: started, ended }
   }
 
   const send = (message: ToHost): void => {
-    child ??= start()
-    hold(true)
-    // A host that dies meanwhile is reported by its exit; a failed write is the same news.
-    child.send(message, () => undefined)
+    host ??= begin()
+    host.process.hold(true)
+    host.process.send(message)
   }
 
   return {
     get pid() {
-      return child?.pid
+      return host?.process.pid
     },
     subscribe,
-    cancel: (id) => void (waiting.has(id) && child && send({ id, cancel: true })),
+    cancel: (id) => void (waiting.has(id) && host && send({ id, cancel: true })),
     invoke: (id, command, input) =>
       new Promise((resolve, reject) => {
         waiting.set(id, { command, resolve, reject })
         send({ id, command, input })
       }),
-    kill: () => void child?.kill('SIGKILL'),
+    kill: () => host?.process.kill(),
     async close() {
-      const old = child
+      const old = host
       if (!old) return
-      hold(true)
-      const ended = new Promise((resolve) => old.once('exit', resolve))
-      if (old.connected) old.disconnect()
+      old.process.hold(true)
+      old.process.leave()
       // Native code may hang while it unloads; nothing is lost by ending it then.
-      const timer = setTimeout(() => old.kill('SIGKILL'), CLOSE_MS)
-      await ended
+      const timer = setTimeout(() => old.process.kill(), CLOSE_MS)
+      await old.ended
       clearTimeout(timer)
     },
   }

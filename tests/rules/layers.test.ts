@@ -47,6 +47,7 @@ describe('the import table', () => {
       'engine/export',
       'engine/commands/handlers',
       'engine/commands',
+      'engine/commands/door',
     ])
     expect(messages('engine/train/loop.ts', "import { q } from '../quantize/index.ts'")[0]).toContain(
       'can live in engine/quantize, engine/export',

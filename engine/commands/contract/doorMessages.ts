@@ -116,7 +116,10 @@ export const DoorInfo = z.object({
   cpus: z.number().int(),
   memoryBytes: z.number(),
   store: z.string(),
+  /** State of the window: queue, settings, copies of what was dropped. */
   dataFolder: z.string(),
+  /** Folder that may be written to without being asked for: where an export goes when no other place is chosen. */
+  exportsFolder: z.string(),
   canReveal: z.boolean(),
 })
 export type DoorInfo = z.output<typeof DoorInfo>
