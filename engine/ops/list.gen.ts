@@ -84,6 +84,17 @@ import {
 } from './rules/normalization.ts'
 import { Pad } from './rules/pad.ts'
 import { MaxPool, MaxPoolGrad, MaxPoolSelect, AveragePool, GlobalAveragePool, GlobalMaxPool } from './rules/pool.ts'
+import {
+  MatMulInteger,
+  ConvInteger,
+  QLinearMatMul,
+  QLinearConv,
+  DynamicQuantizeLinear,
+  DynamicQuantizeMatMul,
+  MatMulIntegerToFloat,
+  GatherBlockQuantized,
+} from './rules/quantInteger.ts'
+import { QuantizeLinear, DequantizeLinear, QuantizeLinearMicrosoft, DequantizeLinearMicrosoft } from './rules/quantLinear.ts'
 import { RNN, GRU, LSTM } from './rules/recurrent.ts'
 import {
   ReduceSum,
@@ -109,6 +120,7 @@ import {
   ArgMax,
   ArgMin,
 } from './rules/reduce.ts'
+import { Resize } from './rules/resize.ts'
 import { RotaryEmbedding, RotaryEmbeddingMicrosoft } from './rules/rotary.ts'
 import { Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, StopGradient, Cast, CastLike } from './rules/shape.ts'
 import { Softmax, LogSoftmax, Hardmax } from './rules/softmax.ts'
@@ -249,6 +261,18 @@ export const ops: readonly OpRule[] = [
   AveragePool,
   GlobalAveragePool,
   GlobalMaxPool,
+  MatMulInteger,
+  ConvInteger,
+  QLinearMatMul,
+  QLinearConv,
+  DynamicQuantizeLinear,
+  DynamicQuantizeMatMul,
+  MatMulIntegerToFloat,
+  GatherBlockQuantized,
+  QuantizeLinear,
+  DequantizeLinear,
+  QuantizeLinearMicrosoft,
+  DequantizeLinearMicrosoft,
   RNN,
   GRU,
   LSTM,
@@ -274,6 +298,7 @@ export const ops: readonly OpRule[] = [
   CumSum,
   ArgMax,
   ArgMin,
+  Resize,
   RotaryEmbedding,
   RotaryEmbeddingMicrosoft,
   Reshape,

@@ -17,6 +17,7 @@ export const lrnInDouble = expansion('LRN', inDouble)
 export const averagePoolInDouble = expansion('AveragePool', inDouble)
 export const lpPoolInDouble = expansion('LpPool', inDouble)
 export const maxUnpoolInDouble = expansion('MaxUnpool', inDouble)
+export const resizeInDouble = expansion('Resize', inDouble)
 export const globalMaxPoolInDouble = expansion('GlobalMaxPool', inDouble)
 /** Not a kernel but a function of many nodes; the expansion shares its statistics with the gradient. */
 export const groupNormalizationAnywhere = expansion('GroupNormalization', () => true)
