@@ -39,13 +39,15 @@ function pullBack(
   const active = new Set<Tensor>(wrt)
   const steps = path.filter((step) => {
     if (step.rule?.grad === 'zero' || !step.inputs.some((x) => x && active.has(x))) return false
-    for (const y of step.outputs) if (isFloat(y.dtype)) active.add(y)
+    for (const y of step.outputs) if (isFloat(y.dtype) || step.rule?.straightThrough) active.add(y)
     return true
   })
   const grads = new Map<Tensor, Tensor>()
   const accumulate = (x: Tensor, d: Tensor) => {
     const fitted = d.sumTo(x.shape)
-    if (fitted.dtype !== x.dtype || !sameShape(fitted.shape, x.shape))
+    // A quantized tensor's gradient is one of the numbers that it stands for.
+    const typed = isFloat(x.dtype) ? fitted.dtype === x.dtype : isFloat(fitted.dtype)
+    if (!typed || !sameShape(fitted.shape, x.shape))
       throw new BugError(`gradient ${fitted.toString()} of ${x.toString()} has another type`)
     const sum = grads.get(x)
     grads.set(x, sum ? sum.add(fitted) : fitted)
@@ -56,7 +58,7 @@ function pullBack(
   for (const step of steps.reverse()) {
     const given = step.outputs.map((y) => grads.has(y) && !leaves.has(y))
     if (!given.includes(true)) continue
-    const need = step.inputs.map((x) => x !== undefined && active.has(x) && isFloat(x.dtype))
+    const need = step.inputs.map((x) => x !== undefined && active.has(x))
     const local = through(b, step, grads, given, need)
     step.inputs.forEach((x, i) => {
       const d = local[i]

@@ -131,6 +131,11 @@ export interface OpRule<S extends AttrSpec = AttrSpec> {
   channels?(ctx: { x: Slots<TensorType>; y: Slots<TensorType>; a: AttrValues<S> }): Tie[]
   /** Inputs that a quantizer may quantize; `weight` names the parameter input and the axis of its output channels. */
   readonly quant?: { readonly inputs: readonly number[]; readonly weight?: { readonly input: number; readonly axis: number } }
+  /**
+   * Its integer outputs stand for real numbers (quantized tensors): in differentiation they carry gradients, in floats, which its own rule and that of
+   * the operator that reads them must give meaning to.
+   */
+  readonly straightThrough?: boolean
   /** Draws random numbers: never merged with an equal call. */
   readonly random?: boolean
   /** Calls that the generated tests make: shapes against ONNX Runtime, gradients of both orders against differences. */

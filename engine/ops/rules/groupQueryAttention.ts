@@ -59,7 +59,7 @@ export const GroupQueryAttention = defineOp({
   grad: 'expand',
   expand({ b, x, a, opt, outputs }) {
     const [query] = x
-    const [batch, rows] = query.shape as [number, number]
+    const rows = query.shape[1]!
     const size = headSize(query, opt(1), a)
     const before = opt(3)?.shape[2] ?? 0
     const last = x[5].value?.numbers()
@@ -74,7 +74,8 @@ export const GroupQueryAttention = defineOp({
     if (rejected) throw new UnsupportedError(`no gradient for GroupQueryAttention with ${rejected}`)
     const widths = [a.num_heads, a.kv_num_heads, a.kv_num_heads].map((h) => h * size)
     const flat = opt(1) ? [query, opt(1)!, opt(2)!] : query.split(widths, 2)
-    let [q, k, v] = flat.map((t) => splitHeads(t, t.shape[2]! / size)) as [Tensor, Tensor, Tensor]
+    const byHead = flat.map((t) => splitHeads(t, t.shape[2]! / size)) as [Tensor, Tensor, Tensor]
+    let [q, k] = byHead
     if (a.do_rotary) {
       const at =
         opt(9) ??
@@ -88,7 +89,7 @@ export const GroupQueryAttention = defineOp({
       k = rotate(k, cos, sin, a.rotary_interleaved !== 0)
     }
     const keys = opt(3) ? concat([opt(3)!, k], 2) : k
-    const values = opt(4) ? concat([opt(4)!, v], 2) : v
+    const values = opt(4) ? concat([opt(4)!, byHead[2]], 2) : byHead[2]
     const times = a.num_heads / a.kv_num_heads
     const { y } = dotProductAttention({
       q,

@@ -193,7 +193,10 @@ export const StopGradient = defineOp({
   examples: [{ x: [[2, 3]] }],
 })
 
-/** Element type conversion. Floats pass their gradient on to floats; anything else stops it. */
+/**
+ * Element type conversion. Floats pass their gradient on to floats, and to integers that carry one (quantized tensors); a conversion to anything
+ * else stops it.
+ */
 export const Cast = defineOp({
   type: 'Cast',
   since: 13,
@@ -203,7 +206,7 @@ export const Cast = defineOp({
     return [{ dtype, shape: x.shape }]
   },
   grad: ({ x: [x], y: [y], dy: [dy] }) => [
-    isFloat(x.dtype) && isFloat(y.dtype) ? dy.emit('Cast', [], { to: DATA_TYPES[x.dtype].code }) : null,
+    !isFloat(y.dtype) ? null : isFloat(x.dtype) ? dy.emit('Cast', [], { to: DATA_TYPES[x.dtype].code }) : dy,
   ],
   fold({ x: [x], y: [y] }) {
     const to = y!.dtype
