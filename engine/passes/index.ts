@@ -1,5 +1,6 @@
 import type { Builder, Tensor } from '../ops/index.ts'
 import { lowerWith, type Target } from './lowering.ts'
+import { fuseBlocked } from './fuse.ts'
 import { lowerings } from './list.gen.ts'
 
 export { defineLowering, type Lowering, type Target } from './lowering.ts'
@@ -11,6 +12,11 @@ export const lower = (
   from: Builder,
   outputs: readonly Tensor[],
   target: Target = CPU,
-): { b: Builder; at: (old: Tensor) => Tensor } => lowerWith(lowerings, from, outputs, target)
+): { b: Builder; at: (old: Tensor) => Tensor } => {
+  const lowered = lowerWith(lowerings, from, outputs, target)
+  if (target.provider !== 'cpu' || target.block <= 1) return lowered
+  const fused = fuseBlocked(lowered.b, outputs.map(lowered.at))
+  return { b: fused.b, at: (old) => fused.at(lowered.at(old)) }
+}
 export * from './rewrite.ts'
 export { rewrites } from './rewrites/list.gen.ts'
