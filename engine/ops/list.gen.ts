@@ -33,11 +33,14 @@ import {
 } from './rules/contribNorm.ts'
 import { Conv, ConvGradInput, ConvGradWeight, ConvTranspose } from './rules/conv.ts'
 import { Dropout } from './rules/dropout.ts'
+import { Einsum } from './rules/einsum.ts'
+import { GridSample, AffineGrid } from './rules/gridSample.ts'
 import { GroupQueryAttention } from './rules/groupQueryAttention.ts'
-import { Gather, GatherElements, ScatterElements, GatherND, ScatterND, TopK, Trilu } from './rules/indexing.ts'
+import { Gather, GatherElements, GatherND, TopK, Trilu } from './rules/indexing.ts'
 import { Concat, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
 import { MatMul, Gemm } from './rules/linear.ts'
 import { LpPool } from './rules/lpPool.ts'
+import { MatMulNBits } from './rules/matMulNBits.ts'
 import {
   Exp,
   Log,
@@ -122,6 +125,7 @@ import {
 } from './rules/reduce.ts'
 import { Resize } from './rules/resize.ts'
 import { RotaryEmbedding, RotaryEmbeddingMicrosoft } from './rules/rotary.ts'
+import { ScatterElements, ScatterND } from './rules/scatter.ts'
 import { Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, StopGradient, Cast, CastLike } from './rules/shape.ts'
 import { Softmax, LogSoftmax, Hardmax } from './rules/softmax.ts'
 import { Standardize, StandardizeGrad } from './rules/standardize.ts'
@@ -196,12 +200,13 @@ export const ops: readonly OpRule[] = [
   ConvGradWeight,
   ConvTranspose,
   Dropout,
+  Einsum,
+  GridSample,
+  AffineGrid,
   GroupQueryAttention,
   Gather,
   GatherElements,
-  ScatterElements,
   GatherND,
-  ScatterND,
   TopK,
   Trilu,
   Concat,
@@ -214,6 +219,7 @@ export const ops: readonly OpRule[] = [
   MatMul,
   Gemm,
   LpPool,
+  MatMulNBits,
   Exp,
   Log,
   Sqrt,
@@ -301,6 +307,8 @@ export const ops: readonly OpRule[] = [
   Resize,
   RotaryEmbedding,
   RotaryEmbeddingMicrosoft,
+  ScatterElements,
+  ScatterND,
   Reshape,
   Flatten,
   Squeeze,
