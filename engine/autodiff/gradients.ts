@@ -79,10 +79,13 @@ function through(
   const { rule, node } = step
   const grad = rule?.grad
   if (!rule || typeof grad === 'object' || grad === undefined)
-    throw new UnsupportedError(`no gradient for ${node.op}: ${typeof grad === 'object' ? grad.none : 'the operator has no rule'}`, {
-      where: `node ${showNode(node)}`,
-      hint: 'freeze what lies before it, or add a gradient to its rule in engine/ops/rules',
-    })
+    throw new UnsupportedError(
+      `no gradient for ${node.op}: ${typeof grad === 'object' ? grad.none : (step.reason ?? 'the operator has no rule')}`,
+      {
+        where: `node ${showNode(node)}`,
+        hint: 'freeze what lies before it, or add a gradient to its rule in engine/ops/rules',
+      },
+    )
   if (grad === 'zero') return []
   const x = step.inputs as unknown as Slots<Tensor>
   const opt = (i: number) => step.inputs[i]

@@ -1,11 +1,12 @@
 import { gradients } from '../autodiff/index.ts'
-import { UnsupportedError } from '../errors.ts'
+import { ModelError, UnsupportedError } from '../errors.ts'
 import { getInt, isFloat, TensorData, type Model } from '../ir/index.ts'
 import { inlineFunctions, upgradeOpset } from '../onnx/index.ts'
 import { inlineGraph, newBuilder, type Builder, type Tensor } from '../ops/index.ts'
 import { lower } from '../passes/index.ts'
 import { random } from '../random.ts'
 import { createSession, Value, type Feeds, type Session } from '../session/index.ts'
+import { bindDims, isSymbolic, sampleFeeds, TRIAL_SIZES } from './samples.ts'
 
 export interface GradcheckOptions {
   wrt: 'parameters' | 'inputs' | 'all'
@@ -33,11 +34,11 @@ const SKIPPED_AT_MOST = 0.05
 /**
  * Compares gradients with central differences, in double precision (operators without a double kernel are decomposed). The scalar is
  * s = sum(w y + y^2 / 2) over all outputs, w random; for order 2 it is the product of s's gradient with a random direction.
- * The point: the model's own weights and normal inputs. Free dimensions are bound to 2.
+ * The point: the model's own weights and normal inputs. Free dimensions are bound to 2, or where that does not fit to the first trial size
+ * that does.
  */
 export async function gradcheck(model: Model, o: GradcheckOptions): Promise<GradcheckResult> {
-  const b = newBuilder()
-  const { tensors, values, scalar } = scalarOf(b, upgradeOpset(inlineFunctions(model)).model, o)
+  const { b, tensors, values, scalar } = fitting(upgradeOpset(inlineFunctions(model)).model, o)
   const first = gradients(scalar, tensors)
   const f = o.order === 1 ? scalar : direction(b, first, o.seed)
   const analytic = o.order === 1 ? first : gradients(f, tensors)
@@ -68,9 +69,25 @@ export async function gradcheck(model: Model, o: GradcheckOptions): Promise<Grad
   }
 }
 
+/** The scalar on the smallest inputs that fit. Errors: those of the first try, where nothing fits. */
+function fitting(model: Model, o: GradcheckOptions) {
+  const sizes = isSymbolic(model.graph) ? [2, ...TRIAL_SIZES] : [2]
+  const errors: unknown[] = []
+  for (const [i, size] of sizes.entries()) {
+    try {
+      return scalarOf(model, o, i === 0 ? undefined : bindDims(model.graph, size, 2))
+    } catch (error) {
+      if (!(error instanceof ModelError || error instanceof UnsupportedError)) throw error
+      errors.push(error)
+    }
+  }
+  throw errors[0]
+}
+
 /** The scalar in double, and the tensors that it is differentiated by, with their values. */
-function scalarOf(b: Builder, model: Model, o: GradcheckOptions) {
+function scalarOf(model: Model, o: GradcheckOptions, shapes: ReadonlyMap<string, readonly number[]> | undefined) {
   const { graph } = model
+  const b = newBuilder()
   const values = new Map<string, Value>()
   const tensors: Tensor[] = []
   const declare = (name: string, dims: readonly number[], data: Float64Array, wanted: boolean): Tensor => {
@@ -80,16 +97,26 @@ function scalarOf(b: Builder, model: Model, o: GradcheckOptions) {
     return t
   }
   const inputs = new Map<string, Tensor>()
+  const bound = new Map<string, readonly number[]>()
   for (const info of graph.inputs) {
     if (graph.initializers.has(info.name)) continue
     if (info.type?.kind !== 'tensor' || !info.type.shape)
       throw new UnsupportedError(`input '${info.name}' is no tensor of known rank`, { hint: 'its gradient cannot be checked' })
-    const dims = info.type.shape.map((d) => (typeof d === 'number' && d > 0 ? d : 2))
+    const dims = shapes?.get(info.name) ?? info.type.shape.map((d) => (typeof d === 'number' && d > 0 ? d : 2))
+    bound.set(info.name, dims)
     const data = new Float64Array(dims.reduce((n, d) => n * d, 1))
     if (isFloat(info.type.dtype)) {
       random(o.seed, 'gradcheck', info.name).fillNormal(data, 0, 1)
       inputs.set(info.name, declare(info.name, dims, data, o.wrt !== 'parameters'))
-    } else inputs.set(info.name, b.constant(TensorData.from(info.type.dtype, dims, data)))
+    }
+  }
+  // Indices, masks and rates are known numbers that most models accept.
+  const sample = sampleFeeds(graph, bound)
+  for (const [name, dims] of bound) {
+    const value = sample?.[name]
+    if (inputs.has(name)) continue
+    if (!value) throw new UnsupportedError(`input '${name}' cannot be fed with sample values`)
+    inputs.set(name, b.constant(TensorData.of(value.dtype, dims, value.data)))
   }
   // Running statistics are no parameters: the forward pass moves them. Only `all` checks them.
   const statistics = new Set(graph.nodes.flatMap((n) => (n.op === 'BatchNormalization' ? n.inputs.slice(3, 5) : [])))
@@ -126,7 +153,7 @@ function scalarOf(b: Builder, model: Model, o: GradcheckOptions) {
     ]
   })
   if (!terms.length) throw new UnsupportedError('the model has no float output to differentiate')
-  return { tensors, values, scalar: terms.reduce((s, t) => s.add(t)) }
+  return { b, tensors, values, scalar: terms.reduce((s, t) => s.add(t)) }
 }
 
 function direction(b: Builder, grads: readonly Tensor[], seed: number): Tensor {

@@ -4,6 +4,7 @@ import {
   makeModel,
   showNode,
   showShape,
+  subgraphs,
   tensorType,
   TensorData,
   type Attribute,
@@ -16,6 +17,7 @@ import {
 } from '../ir/index.ts'
 import { formatAttrs, parseAttrs, type AttrValue } from './attrs.ts'
 import { PRIVATE, type OpRule, type RuleBook, type Slots, type TensorType } from './rule.ts'
+import { capturesOf, renameCaptures } from './support/subgraph.ts'
 import { Tensor } from './tensor.ts'
 
 /** One call of an operator, as it was emitted. Steps are in topological order by construction. */
@@ -25,8 +27,11 @@ export interface Step {
   readonly rule: OpRule | undefined
   readonly node: Node
   readonly a: Record<string, AttrValue>
+  /** The node's inputs; for an opaque node with subgraphs, then what those capture. */
   readonly inputs: readonly (Tensor | undefined)[]
   readonly outputs: readonly Tensor[]
+  /** Why the operator is opaque, where there is more to say than that it has no rule. */
+  readonly reason?: string | undefined
 }
 
 export interface EmitOptions {
@@ -117,8 +122,16 @@ export class Builder {
     return this.#call(rule, op, domain, inputs, formatAttrs(rule.attrs, attrs), options)
   }
 
-  /** Emits a node of a model. Without a rule, `types` must tell the outputs (from a probing run). */
-  emitNode(node: Node, inputs: readonly (Tensor | undefined)[], types?: readonly (TensorType | undefined)[]): Tensor[] {
+  /**
+   * Emits a node of a model. Without a rule, `types` must tell the outputs (from a probing run), and the values that subgraphs capture
+   * follow the inputs, in the order of `capturesOf`.
+   */
+  emitNode(
+    node: Node,
+    inputs: readonly (Tensor | undefined)[],
+    types?: readonly (TensorType | undefined)[],
+    reason?: string,
+  ): Tensor[] {
     const rule = this.rules.find(node.op, node.domain, this.opset)
     const options = { domain: node.domain, outputs: node.outputs.length, names: node.outputs, nodeName: node.name }
     if (rule) return this.#call(rule, node.op, node.domain, inputs, node.attrs, options)
@@ -134,7 +147,7 @@ export class Builder {
         )
       return type
     })
-    return this.#append(undefined, node, {}, inputs, known, node.outputs)
+    return this.#append(undefined, node, {}, inputs, known, node.outputs, reason)
   }
 
   #call(
@@ -200,19 +213,29 @@ export class Builder {
     inputs: readonly (Tensor | undefined)[],
     types: readonly TensorType[],
     names: readonly string[],
+    reason?: string,
   ): Tensor[] {
     const index = this.steps.length
     const outputs = types.map((type, i) =>
       this.#tensor(names[i] === '' ? '' : this.unique(names[i] ?? like.op), type, undefined, index, i),
     )
+    const nested = !rule && subgraphs(like).length > 0
+    const given = nested ? inputs.slice(0, like.inputs.length) : inputs
+    const captured = inputs.slice(given.length)
     const node: Node = {
-      ...like,
+      ...(nested ? this.#rename(like, captured) : like),
       name: free(this.#nodeNames, this.#counters, like.name || outputs[0]?.name || like.op),
-      inputs: inputs.map((t) => t?.name ?? ''),
+      inputs: given.map((t) => t?.name ?? ''),
       outputs: outputs.map((t) => t.name),
     }
-    this.steps.push({ index, rule, node, a, inputs, outputs })
+    // Two captured names may be one value here: it is listed once, as `capturesOf` would find it.
+    this.steps.push({ index, rule, node, a, inputs: [...given, ...new Set(captured)], outputs, reason })
     return outputs
+  }
+
+  #rename(like: Node, captured: readonly (Tensor | undefined)[]): Node {
+    const outer = new Map(capturesOf(like).map((name, i) => [name, captured[i]!.name]))
+    return renameCaptures(like, outer, (name) => this.unique(name))
   }
 
   #tensor(name: string, type: TensorType, value?: TensorData, step = -1, output = 0): Tensor {

@@ -13,6 +13,7 @@ const kink = (...away: number[]) => [
 export const Relu = unary('Relu', {
   since: 14,
   flops: 1,
+  value: (v) => Math.max(v, 0),
   grad: ({ y: [y], dy: [dy] }) => dy.mul(y.greater(0).like(y)),
   examples: kink(0),
 })
