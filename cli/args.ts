@@ -19,7 +19,7 @@ export type Request =
   | { kind: 'call'; name: CommandName; input: Record<string, unknown>; json: boolean; quiet: boolean }
 
 /** Verbs of the contract that are still to come. */
-const LATER: Record<string, string> = { prune: 'structured pruning', serve: 'the browser front door' }
+const LATER: Record<string, string> = { prune: 'structured pruning' }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 /** `--weight-decay`, or `MODEL` for what is given by position. */

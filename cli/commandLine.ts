@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { toWire, type WireError } from '../engine/commands/index.ts'
 import { parseCommandLine, wantsJson } from './args.ts'
@@ -8,6 +7,7 @@ import { makeProgress } from './progress.ts'
 import { runCommand } from './run.ts'
 import { show } from './show/index.ts'
 import { plain } from './table.ts'
+import { version } from './version.ts'
 
 /** One line: what is wrong, where, and what to do. */
 export function errorLine({ message, where, hint }: WireError): string {
@@ -18,9 +18,6 @@ export function errorLine({ message, where, hint }: WireError): string {
 /** Write, and wait until it is written. A reader that has closed the pipe (`| head`) wants no more: that is no error. */
 const write = (stream: Writable, text: string): Promise<void> =>
   new Promise((resolve) => (stream.destroyed ? resolve() : stream.write(text, () => resolve())))
-
-const version = (): string =>
-  (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
 
 /**
  * The command line. Prints, and returns the exit code.
@@ -40,6 +37,13 @@ export async function main(
       return 0
     }
     progress = makeProgress(stderr, request.quiet)
+    if (request.name === 'serve') {
+      const { serve } = await import('./serve/index.ts')
+      const onListening = (served: { url: string; port: number }): void =>
+        void stdout.write(request.json ? `${JSON.stringify({ url: served.url, port: served.port })}\n` : `${served.url}\n`)
+      await serve(request.input, { hostEntry, onListening, say: progress.say })
+      return 0
+    }
     const result = await runCommand(request.name, request.input, { hostEntry, progress })
     progress.clear()
     await write(stdout, request.json ? `${JSON.stringify(result)}\n` : `${show(request.name, result)}\n`)
