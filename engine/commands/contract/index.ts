@@ -22,6 +22,7 @@ import { catalogue, planCost, planForecast } from './plan.ts'
 import { dataPreview } from './preview.ts'
 import { quantize } from './quantize.ts'
 import { runsCompare, runsDelete, runsExport, runsList, runsResume, runsShow } from './runs.ts'
+import { serve } from './serve.ts'
 import { train } from './train.ts'
 
 /** Every command by name; a verb with subcommands is `verb.subcommand`. The order is that of the help. */
@@ -59,6 +60,7 @@ export const commands = {
   'library.add': libraryAdd,
   'library.remove': libraryRemove,
   devices,
+  serve,
 } satisfies Record<string, Command>
 
 export type Commands = typeof commands
