@@ -51,6 +51,7 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   'library.add': library.added,
   'library.remove': library.removed,
   devices,
+  serve: ({ url }) => url,
 }
 
 /** A resumed run answers as its own verb does: a pipeline has stages, a training run has steps. */
