@@ -20,6 +20,7 @@ import {
 } from './rules/activations.ts'
 import { Add, Sub, Mul, Div, Mod, Pow, Neg, Sum, Mean, Max, Min } from './rules/arithmetic.ts'
 import { Attention } from './rules/attention.ts'
+import { Col2Im } from './rules/col2im.ts'
 import { Equal, Greater, Less, GreaterOrEqual, LessOrEqual, And, Or, Xor, Not, IsNaN, IsInf, Where, Clip } from './rules/compare.ts'
 import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from './rules/constants.ts'
 import { GeluMicrosoft, FastGelu, BiasGelu, QuickGelu } from './rules/contribActivations.ts'
@@ -32,6 +33,7 @@ import {
   EmbedLayerNormalization,
 } from './rules/contribNorm.ts'
 import { Conv, ConvGradInput, ConvGradWeight, ConvTranspose } from './rules/conv.ts'
+import { DeformConv } from './rules/deformConv.ts'
 import { Dropout } from './rules/dropout.ts'
 import { Einsum } from './rules/einsum.ts'
 import { GridSample, AffineGrid } from './rules/gridSample.ts'
@@ -161,6 +163,7 @@ export const ops: readonly OpRule[] = [
   Max,
   Min,
   Attention,
+  Col2Im,
   Equal,
   Greater,
   Less,
@@ -199,6 +202,7 @@ export const ops: readonly OpRule[] = [
   ConvGradInput,
   ConvGradWeight,
   ConvTranspose,
+  DeformConv,
   Dropout,
   Einsum,
   GridSample,

@@ -1,6 +1,5 @@
-import { UnsupportedError } from '../../errors.ts'
 import { sameShape, showShape, sizeOf, strides } from '../../ir/index.ts'
-import { int, string } from '../attrs.ts'
+import { int } from '../attrs.ts'
 import { defineOp, type Tie } from '../rule.ts'
 import { concat, type Tensor } from '../tensor.ts'
 import { axisIn, fault, tieAxes } from '../support/axes.ts'
@@ -87,39 +86,6 @@ export const GatherElements = defineOp({
   ],
 })
 
-type Reduction = 'none' | 'add'
-
-function reductionOf(reduction: string, op: string): Reduction {
-  if (reduction === 'none' || reduction === 'add') return reduction
-  throw new UnsupportedError(`no gradient for ${op} with reduction '${reduction}'`, {
-    hint: "reductions 'none' and 'add' have gradients",
-  })
-}
-
-/** Elements of `updates` written to (or added at) the indices along an axis. */
-export const ScatterElements = defineOp({
-  type: 'ScatterElements',
-  since: 16,
-  attrs: { axis: int(0), reduction: string('none') },
-  infer({ x: [x, index, updates], a, fail }) {
-    axisIn(a.axis, x.shape.length, fail)
-    if (!sameShape(index.shape, updates.shape))
-      fail(`indices ${showShape(index.shape)} and updates ${showShape(updates.shape)} differ in shape`)
-    return [{ dtype: x.dtype, shape: x.shape }]
-  },
-  grad({ x: [, index, updates], dy: [dy], a, need }) {
-    const kept = reductionOf(a.reduction, 'ScatterElements') === 'none'
-    const cleared = () => dy.emit('ScatterElements', [index, dy.b.zeros(updates.shape, dy.dtype)], { axis: a.axis })
-    return [need[0] && kept ? cleared() : dy, null, need[2] ? dy.gatherElements(index, a.axis) : null]
-  },
-  cost: ({ x: [, , updates] }) => sizeOf(updates.shape),
-  channels: () => [],
-  examples: [
-    { x: [[3, 3], indices([2, 3], [0, 2, 1, 2, 0, -3]), [2, 3]] },
-    { x: [[2, 4], indices([2, 3], [1, 1, 0, -1, 0, 0]), [2, 3]], a: { axis: 1, reduction: 'add' } },
-  ],
-})
-
 /** Slices by index tuples: the last axis of the indices walks the axes of the data behind the batch axes. */
 export const GatherND = defineOp({
   type: 'GatherND',
@@ -153,29 +119,6 @@ function batchPositions(index: Tensor, batch: number): Tensor {
   ).flat()
   return index.b.array('int64', [...lead, batch], flat)
 }
-
-export const ScatterND = defineOp({
-  type: 'ScatterND',
-  since: 16,
-  attrs: { reduction: string('none') },
-  infer({ x: [x, index, updates], fail }) {
-    const depth = index.shape.at(-1) ?? fail('indices are a scalar, expected at least one axis')
-    const wanted = [...index.shape.slice(0, -1), ...x.shape.slice(depth)]
-    if (!sameShape(updates.shape, wanted)) fail(`updates are ${showShape(updates.shape)}, expected ${showShape(wanted)}`)
-    return [{ dtype: x.dtype, shape: x.shape }]
-  },
-  grad({ x: [, index, updates], dy: [dy], a, need }) {
-    const kept = reductionOf(a.reduction, 'ScatterND') === 'none'
-    const cleared = () => dy.emit('ScatterND', [index, dy.b.zeros(updates.shape, dy.dtype)])
-    return [need[0] && kept ? cleared() : dy, null, need[2] ? dy.emit('GatherND', [index]) : null]
-  },
-  cost: ({ x: [, , updates] }) => sizeOf(updates.shape),
-  channels: () => [],
-  examples: [
-    { x: [[4, 3], indices([2, 1], [2, 0]), [2, 3]] },
-    { x: [[4, 3], indices([3, 2], [1, 2, 1, 2, 3, 0]), [3]], a: { reduction: 'add' } },
-  ],
-})
 
 /** The k largest or smallest along an axis, and where they are. */
 export const TopK = defineOp({

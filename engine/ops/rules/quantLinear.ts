@@ -1,7 +1,7 @@
 import { dataTypeOf, isFloat, sizeOf, type DataType } from '../../ir/index.ts'
 import { int } from '../attrs.ts'
 import { defineOp, type GradContext, type InferContext, type OpRule, type Slots, type TensorType } from '../rule.ts'
-import { where, type Tensor } from '../tensor.ts'
+import { where } from '../tensor.ts'
 import { fault, tieAxes } from '../support/axes.ts'
 import { MICROSOFT } from '../support/contrib.ts'
 import { gatherSums, layoutOf, QUANTIZED, spread } from '../support/quantize.ts'
