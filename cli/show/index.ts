@@ -25,6 +25,7 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   'data.inspect': dataInspect,
   'data.preview': dataPreview,
   catalogue: plan.catalogue,
+  'recipe.read': plan.recipe,
   'plan.cost': plan.cost,
   'plan.forecast': plan.forecast,
   train: training,

@@ -48,3 +48,5 @@ export const forecast = (result: CommandOutput<'plan.forecast'>): string =>
     ['memory', bytes(result.peakBytes)],
     ['disk', bytes(result.diskBytes)],
   ])
+
+export const recipe = ({ recipe }: CommandOutput<'recipe.read'>): string => JSON.stringify(recipe, null, 2)

@@ -14,7 +14,11 @@ export const compress = command({
   runsIn: 'engine',
   positional: ['recipe'],
   input: z.strictObject({
-    recipe: pathField('Recipe file (JSON or YAML)'),
+    recipe: pathField('Recipe file (JSON or YAML)').optional(),
+    document: z
+      .record(z.string(), z.unknown())
+      .describe('The recipe itself, in place of a file; its paths are absolute')
+      .optional(),
     seed: z.number().int().min(0).max(0xffffffff).describe("Seed, instead of the recipe's").optional(),
     threads: z.number().int().positive().describe("Threads, instead of the recipe's").optional(),
     provider: z.enum(providers).describe("Execution provider, instead of the recipe's").optional(),

@@ -21,6 +21,7 @@ import { modelGraph, modelWeights } from './model.ts'
 import { catalogue, planCost, planForecast } from './plan.ts'
 import { dataPreview } from './preview.ts'
 import { quantize } from './quantize.ts'
+import { recipeRead } from './recipeRead.ts'
 import { runsCompare, runsDelete, runsExport, runsList, runsResume, runsShow } from './runs.ts'
 import { serve } from './serve.ts'
 import { train } from './train.ts'
@@ -34,6 +35,7 @@ export const commands = {
   'data.inspect': dataInspect,
   'data.preview': dataPreview,
   catalogue,
+  'recipe.read': recipeRead,
   'plan.cost': planCost,
   'plan.forecast': planForecast,
   train,

@@ -1,5 +1,6 @@
 import {
   fitImages,
+  isImagePreprocess,
   normalisePixels,
   openDataSet,
   parsePreprocess,
@@ -80,7 +81,7 @@ async function preprocessOf(set: DataSet, input: Input): Promise<Chosen | undefi
   const predictor = await openPredictor(input.model, { threads: input.threads, provider: input.provider })
   try {
     const { preprocess, source, text } = await choosePreprocess(predictor, set, { wanted: input.preprocess, seed: input.seed })
-    return preprocess && { document: preprocess, source, text }
+    return preprocess && isImagePreprocess(preprocess) ? { document: preprocess, source, text } : undefined
   } finally {
     await predictor.release()
   }

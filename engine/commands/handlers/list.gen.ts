@@ -9,6 +9,7 @@ export const handlers: HandlerTable = {
   'data.inspect': () => import('./dataInspect.ts'),
   'data.preview': () => import('./dataPreview.ts'),
   catalogue: () => import('./catalogue.ts'),
+  'recipe.read': () => import('./recipeRead.ts'),
   'plan.cost': () => import('./planCost.ts'),
   'plan.forecast': () => import('./planForecast.ts'),
   train: () => import('./train.ts'),

@@ -37,7 +37,9 @@ export async function runPipeline(
   }
   const data = { data: recipe.data.path, split: recipe.data.split, labels: recipe.data.labels, preprocess: recipe.data.preprocess }
   const pass = (event: string, payload: unknown) => {
-    if (event !== 'stage' && event !== 'started') ctx.emit(event as 'message', payload as never)
+    // The pipeline counts its own stages; the run it reports is that of the student's training, which comes first.
+    if (event !== 'stage' && (event !== 'started' || stages.length === before.length))
+      ctx.emit(event as 'message', payload as never)
   }
   const stage = async <N extends CommandName>(name: N, input: Parameters<typeof ctx.invoke<N>>[1]): Promise<CommandOutput<N>> => {
     ctx.emit('stage', { name, index: stages.length + 1, of: total })
