@@ -20,6 +20,7 @@ import {
 } from './rules/activations.ts'
 import { Add, Sub, Mul, Div, Mod, Pow, Neg, Sum, Mean, Max, Min } from './rules/arithmetic.ts'
 import { Attention } from './rules/attention.ts'
+import { BitwiseAnd, BitwiseOr, BitwiseXor, BitwiseNot, BitShift } from './rules/bitwise.ts'
 import { Col2Im } from './rules/col2im.ts'
 import { Equal, Greater, Less, GreaterOrEqual, LessOrEqual, And, Or, Xor, Not, IsNaN, IsInf, Where, Clip } from './rules/compare.ts'
 import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from './rules/constants.ts'
@@ -33,6 +34,9 @@ import {
   EmbedLayerNormalization,
 } from './rules/contribNorm.ts'
 import { Conv, ConvGradInput, ConvGradWeight, ConvTranspose } from './rules/conv.ts'
+import { CenterCropPad } from './rules/cropPad.ts'
+import { CumProd } from './rules/cumProd.ts'
+import { NonZero, Compress, Unique, NonMaxSuppression } from './rules/dataDependent.ts'
 import { DeformConv } from './rules/deformConv.ts'
 import { Dropout } from './rules/dropout.ts'
 import { Einsum } from './rules/einsum.ts'
@@ -67,6 +71,7 @@ import {
   Tanh,
   Erf,
 } from './rules/math.ts'
+import { Det, Inverse } from './rules/matrix.ts'
 import { MaxUnpool } from './rules/maxUnpool.ts'
 import {
   ReorderInput,
@@ -100,6 +105,7 @@ import {
   GatherBlockQuantized,
 } from './rules/quantInteger.ts'
 import { QuantizeLinear, DequantizeLinear, QuantizeLinearMicrosoft, DequantizeLinearMicrosoft } from './rules/quantLinear.ts'
+import { ReverseSequence, CenterCropPad } from './rules/rearrange.ts'
 import { RNN, GRU, LSTM } from './rules/recurrent.ts'
 import {
   ReduceSum,
@@ -126,6 +132,7 @@ import {
   ArgMin,
 } from './rules/reduce.ts'
 import { Resize } from './rules/resize.ts'
+import { RoiAlign } from './rules/roiAlign.ts'
 import { RotaryEmbedding, RotaryEmbeddingMicrosoft } from './rules/rotary.ts'
 import { ScatterElements, ScatterND } from './rules/scatter.ts'
 import { Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, StopGradient, Cast, CastLike } from './rules/shape.ts'
@@ -163,6 +170,11 @@ export const ops: readonly OpRule[] = [
   Max,
   Min,
   Attention,
+  BitwiseAnd,
+  BitwiseOr,
+  BitwiseXor,
+  BitwiseNot,
+  BitShift,
   Col2Im,
   Equal,
   Greater,
@@ -202,6 +214,12 @@ export const ops: readonly OpRule[] = [
   ConvGradInput,
   ConvGradWeight,
   ConvTranspose,
+  CenterCropPad,
+  CumProd,
+  NonZero,
+  Compress,
+  Unique,
+  NonMaxSuppression,
   DeformConv,
   Dropout,
   Einsum,
@@ -246,6 +264,8 @@ export const ops: readonly OpRule[] = [
   Atanh,
   Tanh,
   Erf,
+  Det,
+  Inverse,
   MaxUnpool,
   ReorderInput,
   ReorderOutput,
@@ -283,6 +303,8 @@ export const ops: readonly OpRule[] = [
   DequantizeLinear,
   QuantizeLinearMicrosoft,
   DequantizeLinearMicrosoft,
+  ReverseSequence,
+  CenterCropPad,
   RNN,
   GRU,
   LSTM,
@@ -309,6 +331,7 @@ export const ops: readonly OpRule[] = [
   ArgMax,
   ArgMin,
   Resize,
+  RoiAlign,
   RotaryEmbedding,
   RotaryEmbeddingMicrosoft,
   ScatterElements,

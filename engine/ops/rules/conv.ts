@@ -144,6 +144,20 @@ export const ConvTranspose = defineOp({
       opt(2) && need[2] ? dy.sum([0, ...t.size.map((_, i) => i + 2)]) : null,
     ]
   },
+  expand({ x: [x, w], a, opt }) {
+    const t = transposed(x.shape.slice(2), w.shape.slice(2), a)
+    const attrs = {
+      kernel_shape: t.kernel,
+      strides: t.strides,
+      dilations: t.dilations,
+      pads: [...t.begin, ...t.end],
+      group: a.group,
+      input_shape: t.size,
+    }
+    const y = x.emit('ConvGradInput', [w], attrs, { domain: PRIVATE })
+    const bias = opt(2)
+    return [bias ? y.add(bias.reshape([1, bias.size, ...t.size.map(() => 1)])) : y]
+  },
   cost: ({ x: [x, w] }) => 2 * product(x.shape) * product(w.shape.slice(1)),
   channels: ({ x: [, , b], a }) => [
     { a: ['x0', 1], b: ['x1', 0] },
@@ -172,6 +186,27 @@ export const ConvTranspose = defineOp({
         [2, 3, 3],
       ],
       a: { dilations: [2] },
+    },
+    {
+      x: [
+        [1, 2, 3, 4],
+        [2, 2, 3, 2],
+      ],
+      a: { strides: [2, 2], auto_pad: 'SAME_UPPER' },
+    },
+    {
+      x: [
+        [1, 2, 3, 3],
+        [2, 2, 4, 3],
+      ],
+      a: { strides: [2, 3], auto_pad: 'SAME_LOWER' },
+    },
+    {
+      x: [
+        [1, 2, 2, 3, 2],
+        [2, 1, 2, 2, 3],
+      ],
+      a: { strides: [2, 1, 2], pads: [0, 1, 1, 1, 0, 0] },
     },
   ],
 })

@@ -61,9 +61,10 @@ export function axisTaps(
 /**
  * Values of x at points: over all combinations of the axes' neighbours, the sum of value times weights. Pixels are gathered as rows of all
  * channels, so that the gradient adds whole rows.
- * @param x [M, C, size...]. @param taps for each spatial axis, tensors [M, P]. Returns each combination's rows as [M, P, C], weighted.
+ * @param x [N, C, size...]. @param taps for each spatial axis, tensors [M, P]. @param images which of the N each row of points reads,
+ * int64 [M]; all in order where left out. Returns each combination's rows as [M, P, C], weighted.
  */
-export function sampleParts(x: Tensor, taps: readonly (readonly Tap[])[]): Tensor[] {
+export function sampleParts(x: Tensor, taps: readonly (readonly Tap[])[], images?: Tensor): Tensor[] {
   const [m, c, ...size] = x.shape as [number, number, ...number[]]
   const area = size.reduce((n, d) => n * d, 1)
   const step = strides(size)
@@ -71,12 +72,8 @@ export function sampleParts(x: Tensor, taps: readonly (readonly Tap[])[]): Tenso
     .reshape([m, c, area])
     .transpose([0, 2, 1])
     .reshape([m * area, c])
-  const images = x.b.array(
-    'int64',
-    [m, 1],
-    Array.from({ length: m }, (_, i) => i * area),
-  )
-  let combined: { at: Tensor; weight: Tensor | undefined }[] = [{ at: images, weight: undefined }]
+  const starts = (images ?? x.b.ints(Array.from({ length: m }, (_, i) => i))).mul(area).unsqueeze([1])
+  let combined: { at: Tensor; weight: Tensor | undefined }[] = [{ at: starts, weight: undefined }]
   taps.forEach((list, axis) => {
     combined = combined.flatMap(({ at, weight }) =>
       list.map((tap) => ({

@@ -18,6 +18,8 @@ export const averagePoolInDouble = expansion('AveragePool', inDouble)
 export const lpPoolInDouble = expansion('LpPool', inDouble)
 export const maxUnpoolInDouble = expansion('MaxUnpool', inDouble)
 export const resizeInDouble = expansion('Resize', inDouble)
+export const col2ImInDouble = expansion('Col2Im', inDouble)
+export const convTransposeInDouble = expansion('ConvTranspose', inDouble)
 export const globalMaxPoolInDouble = expansion('GlobalMaxPool', inDouble)
 /** Not a kernel but a function of many nodes; the expansion shares its statistics with the gradient. */
 export const groupNormalizationAnywhere = expansion('GroupNormalization', () => true)
