@@ -12,7 +12,8 @@ import { readModel, writeModel } from '../../engine/onnx/index.ts'
 import { sharedData } from '../../tests/shared.ts'
 
 export const title = 'CIFAR-10 (12,000 images): resnet-8 with and without a resnet-20 teacher'
-export const help = '--seeds 1,2,3,4,5 --teacher-epochs 30 --epochs 20 --threads N --out FOLDER (keeps the teacher for the next run)'
+export const help =
+  '--seeds 1,2,3,4,5 --teacher-epochs 30 --epochs 20 --threads N --out FOLDER (keeps the teacher for the next run)'
 
 /** Two-sided 97.5 % points of Student's t, by degrees of freedom. */
 const T975 = [NaN, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
@@ -43,7 +44,7 @@ export default async function study(argv: readonly string[]) {
   const train = async (net: Net, seed: number, epochs: number, teacher: Net | undefined): Promise<Net> => {
     const splits = { ...makeSplits(dataset, { seed, validationShare: 0 }) }
     const options: FitOptions = {
-      student: net, teacher, samples: { dataset, preprocess }, splits, shape: [3, 32, 32], classes: 10, labelled: true,
+      student: net, teacher, samples: { dataset, preprocess }, splits, classes: 10, labelled: true,
       methods: teacher ? [{ method: findMethod('hinton-kd'), options: { temperature: 4, alpha: 0.9 } }] : [],
       steps: Math.round(epochs * Math.floor(splits.train.length / 64)), batch: 64, lr: 0.05, optimizer: 'sgd', momentum: 0.9, weightDecay: 5e-4,
       schedule: 'cosine', warmup: 100, accumulate: 1, labelSmoothing: 0, augment: ['flip', 'padded-crop'].map(augmentOf), evalEvery: 0,

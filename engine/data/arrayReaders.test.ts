@@ -64,6 +64,8 @@ describe('idx', () => {
     const path = join(folder(files), name)
     expect(await inspectDataSet(path)).toEqual({
       format: 'idx',
+      kind: 'image',
+      target: 'class',
       samples: 5,
       classes: ['0', '1', '2'],
       labelled: true,

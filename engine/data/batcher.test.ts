@@ -69,6 +69,7 @@ describe('makeBatcher', () => {
     const batch = await makeBatcher({ dataset: tensors, indices: Int32Array.of(1), batch: 1, seed: 1 }).at(0)
     expect(batch).toEqual({
       x: Float32Array.of(3, 4),
+      inputs: [{ name: 'x', shape: [1, 2], values: Float32Array.of(3, 4) }],
       shape: [1, 2],
       index: Int32Array.of(1),
       views: [{ x: Float32Array.of(3, 4) }],

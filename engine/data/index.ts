@@ -15,6 +15,17 @@ export {
   preprocessSchema,
   type Preprocess,
 } from './preprocess.ts'
+export {
+  batchInputs,
+  completePreprocess,
+  describeFront,
+  frontEnd,
+  inputsOf,
+  isImagePreprocess,
+  parseAnyPreprocess,
+  type AnyPreprocess,
+} from './front.ts'
+export type { FrontEnd } from './front/frontEnd.ts'
 export { defineAugment, withOptions, type AugmentDefinition } from './augment.ts'
 export { augmentations } from './augment/list.gen.ts'
 export { makeBatcher, sequential, type BatcherOptions, type SamplesOptions } from './batcher.ts'

@@ -1,6 +1,8 @@
 import { DataError } from '../errors.ts'
+import { completePreprocess, inputsOf } from './front.ts'
 import { lookAt } from './reader.ts'
 import { readers } from './readers/list.gen.ts'
+import { makeSplits } from './splits.ts'
 import type { DataSet, DataSetSummary, OpenOptions } from './types.ts'
 
 /**
@@ -25,12 +27,18 @@ export async function openDataSet(spec: string, options: OpenOptions = {}): Prom
 export async function inspectDataSet(spec: string, options: OpenOptions = {}): Promise<DataSetSummary> {
   const set = await openDataSet(spec, options)
   const splits = Object.entries(set.splits ?? {}) as [string, [number, number]][]
+  const preprocess = await completePreprocess(set, makeSplits(set, { seed: 0 }).train)
   return {
     format: set.format,
     samples: set.length,
     classes: [...(set.classes ?? [])],
     labelled: set.labelled,
+    kind: set.kind,
     sample: { shape: [...set.sample.shape], dtype: set.sample.dtype },
+    target: set.target?.kind ?? (set.labelled ? 'class' : 'none'),
+    ...(set.target?.kind === 'values' ? { targetNames: [...set.target.names] } : {}),
+    ...(preprocess ? { preprocess } : {}),
+    ...(set.kind === 'image' ? {} : { inputs: inputsOf(set, preprocess).map(({ name, shape }) => ({ name, shape: [...shape] })) }),
     splits: Object.fromEntries(splits.map(([name, [start, end]]) => [name, end - start])),
     warnings: [...set.warnings],
   }

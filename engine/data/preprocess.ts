@@ -1,9 +1,10 @@
-/** From stored pixels to what a model takes. The recipe of it is data: it is stored with a run and exported with the model. */
+/** From stored pixels to what a model takes. */
 import { z } from 'zod'
 import { DataError, OptionError } from '../errors.ts'
 import { toChannels } from './format/image.ts'
 import { resample, type Box } from './resample.ts'
-import type { DataSet, Image, ImageBatch, RawBatch } from './types.ts'
+import type { FrontEnd } from './front/frontEnd.ts'
+import type { DataSet, Image, ImageBatch, MixedImageBatch, RawBatch } from './types.ts'
 
 /** x = (pixel * scale - mean) / std for each channel, pixels in 0..255. */
 export const preprocessSchema = z
@@ -40,7 +41,7 @@ export const preprocessSchema = z
 
 export type Preprocess = z.output<typeof preprocessSchema>
 
-/** Checks a stored or typed document. Throws OptionError naming the field. */
+/** Checks the document of an image preprocessing. Throws OptionError naming the field. */
 export function parsePreprocess(document: unknown): Preprocess {
   const parsed = preprocessSchema.safeParse(document)
   if (parsed.success) return parsed.data
@@ -74,7 +75,7 @@ export function defaultPreprocess(set: DataSet, size?: readonly [number, number]
  * @returns count x height x width x channels of the model, RGB order
  * @throws DataError when resizing is off and an image has another size
  */
-export function fitImages(raw: ImageBatch | { kind: 'images'; count: number; images: Image[] }, p: Preprocess): Uint8Array {
+export function fitImages(raw: ImageBatch | MixedImageBatch, p: Preprocess): Uint8Array {
   const channels = channelCount(p)
   const size = p.size[0] * p.size[1] * channels
   if (raw.kind === 'image' && isSize(raw.shape, p) && raw.shape[2] === channels) return raw.pixels
@@ -129,8 +130,13 @@ export function normalisePixels(pixels: Uint8Array | Float32Array, count: number
   return out
 }
 
-/** Both halves. Tensors pass unchanged. */
-export function applyPreprocess(raw: RawBatch, p: Preprocess): Float32Array {
-  if (raw.kind === 'tensor') return raw.values
-  return normalisePixels(fitImages(raw, p), raw.count, p)
-}
+/** Both halves. */
+export const applyPreprocess = (raw: RawBatch, p: Preprocess): Float32Array =>
+  normalisePixels(fitImages(raw as ImageBatch | MixedImageBatch, p), raw.count, p)
+
+export const imageFront = (p: Preprocess): FrontEnd => ({
+  inputs: [{ name: 'x', shape: inputShape(p) }],
+  kept: { shape: [...p.size, channelCount(p)], bytes: true },
+  first: (raw) => fitImages(raw as ImageBatch | MixedImageBatch, p),
+  second: (kept, count) => [normalisePixels(kept, count, p)],
+})

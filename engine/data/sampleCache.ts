@@ -1,6 +1,5 @@
-/** Decoded, resized samples in memory: all of them when they fit the budget, else the ones used last. */
-import { DataError } from '../errors.ts'
-import { fitImages, type Preprocess } from './preprocess.ts'
+/** Decoded, prepared samples in memory: all of them when they fit the budget, else the ones used last. */
+import type { FrontEnd } from './front/frontEnd.ts'
 import type { DataSet } from './types.ts'
 
 /** Default memory for decoded samples. */
@@ -10,26 +9,23 @@ export interface SampleCache {
   /** Numbers in one sample. */
   size: number
   shape: readonly number[]
-  /** Samples one after the other: bytes for images (RGB, channels innermost), floats for tensors. */
+  /** Samples one after the other: bytes for images (RGB, channels innermost), floats for everything else. */
   gather(indices: Int32Array): Promise<Uint8Array | Float32Array> | Uint8Array | Float32Array
 }
 
-/** `preprocess` gives the geometry of images; leave it out for tensors. Throws DataError when the one does not fit the other. */
-export function sampleCache(set: DataSet, preprocess: Preprocess | undefined, budget = CACHE_BYTES): SampleCache {
-  if ((set.kind === 'image') !== (preprocess !== undefined)) {
-    throw new DataError(set.kind === 'image' ? 'images need a preprocessing' : 'tensors take no image preprocessing', {
-      where: set.name,
-    })
-  }
-  const shape = preprocess ? [...preprocess.size, preprocess.channels === 'gray' ? 1 : 3] : set.sample.shape
+/** What the first half of a front end makes of samples. */
+export function sampleCache(set: DataSet, front: FrontEnd, budget = CACHE_BYTES): SampleCache {
+  const { shape, bytes } = front.kept
   const size = shape.reduce((n, d) => n * d, 1)
-  const read = async (indices: Int32Array): Promise<Uint8Array | Float32Array> => {
-    const raw = await set.read(indices)
-    return raw.kind === 'tensor' ? raw.values : fitImages(raw, preprocess!)
-  }
-  const make = (count: number) => (preprocess ? new Uint8Array(count * size) : new Float32Array(count * size))
-  const slots = Math.floor(budget / (size * (preprocess ? 1 : 4)))
-  return { size, shape, gather: slots >= set.length ? keepAll(set.length, size, make, read) : keepRecent(slots, size, make, read) }
+  const read = async (indices: Int32Array) => front.first(await set.read(indices))
+  return { size, shape, gather: rowCache(set.length, size, bytes, read, budget) }
+}
+
+/** Rows of `size` numbers, kept as they are asked for. A row is the same whenever it is read. */
+export function rowCache(length: number, size: number, bytes: boolean, read: Read, budget = CACHE_BYTES): SampleCache['gather'] {
+  const make = (count: number) => (bytes ? new Uint8Array(count * size) : new Float32Array(count * size))
+  const slots = Math.floor(budget / (size * (bytes ? 1 : 4)))
+  return slots >= length ? keepAll(length, size, make, read) : keepRecent(slots, size, make, read)
 }
 
 type Make = (count: number) => Uint8Array | Float32Array

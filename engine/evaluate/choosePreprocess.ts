@@ -1,9 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import {
   channelCount,
+  completePreprocess,
+  describeFront,
   fitImages,
   hintsFromMetadata,
+  isImagePreprocess,
+  makeSplits,
   normalisePixels,
+  parseAnyPreprocess,
   parsePreprocess,
   pixelStatistics,
   PROBES,
@@ -11,6 +16,7 @@ import {
   rankNormalisations,
   scoreNormalisation,
   usualNormalisations,
+  type AnyPreprocess,
   type DataSet,
   type Normalisation,
   type NormalisationScore,
@@ -29,8 +35,8 @@ const SAMPLES = [256, 64] as const
 const NUMBERS = 3_200_000
 
 export interface ChosenPreprocess {
-  /** Undefined for data that is no images: samples pass as they are. */
-  preprocess: Preprocess | undefined
+  /** Undefined for plain tensors: samples pass as they are. */
+  preprocess: AnyPreprocess | undefined
   /** `given` by the person, from the model's `metadata`, `ranked` by the model's own answers, `assumed`, or `none` for tensors. */
   source: 'given' | 'metadata' | 'ranked' | 'assumed' | 'none'
   /** One line for the person. */
@@ -56,7 +62,15 @@ export interface ChooseOptions {
  */
 export async function choosePreprocess(model: Predictor, set: DataSet, options: ChooseOptions = {}): Promise<ChosenPreprocess> {
   const { wanted = 'auto' } = options
-  if (set.kind !== 'image') return { preprocess: undefined, source: 'none', text: 'samples are tensors and pass as they are' }
+  if (set.kind !== 'image') {
+    const stored = model.metadata.get(PREPROCESS_KEY)
+    if (wanted === 'auto' && stored !== undefined && set.kind !== 'tensor') {
+      const preprocess = parseAnyPreprocess(JSON.parse(stored))
+      const text = isImagePreprocess(preprocess) ? describe(preprocess) : describeFront(preprocess)
+      return { preprocess, source: 'metadata', text: `preprocessing from the model file: ${text}` }
+    }
+    return prepared(set, options.indices ?? makeSplits(set, { seed: options.seed ?? 0 }).train, wanted)
+  }
   if (wanted !== 'auto' && existsSync(wanted)) {
     const preprocess = parsePreprocess(readDocument(wanted))
     return { preprocess, source: 'given', text: `preprocessing from ${wanted}: ${describe(preprocess)}` }
@@ -103,6 +117,18 @@ export async function choosePreprocess(model: Predictor, set: DataSet, options: 
     ranking,
     text: `preprocessing '${best.id}' (${best.title}) ranked first by ${by}: ${best.score.toFixed(3)}${next}`,
   }
+}
+
+/** How samples that are no images are prepared: by the document asked for, and for the rest by what suits the training samples. */
+export async function prepared(set: DataSet, train: Int32Array, wanted: string): Promise<ChosenPreprocess> {
+  if (wanted !== 'auto' && !existsSync(wanted))
+    throw new OptionError(`expected auto or a JSON file for samples of kind '${set.kind}', found '${wanted}'`, {
+      where: 'preprocess',
+    })
+  const given = wanted === 'auto' ? {} : (readDocument(wanted) as Record<string, unknown>)
+  const preprocess = await completePreprocess(set, train, given)
+  if (!preprocess) return { preprocess, source: 'none', text: 'samples are tensors and pass as they are' }
+  return { preprocess, source: wanted === 'auto' ? 'assumed' : 'given', text: describeFront(preprocess) }
 }
 
 export const describe = (p: Preprocess): string =>
@@ -159,7 +185,7 @@ async function samplePixels(set: DataSet, geometry: Preprocess, options: ChooseO
   )
   const indices = order.slice(0, count).map((at) => from[at]!)
   const raw = await set.read(indices)
-  if (raw.kind === 'tensor') throw new DataError('expected images', { where: set.name })
+  if (raw.kind !== 'image' && raw.kind !== 'images') throw new DataError('expected images', { where: set.name })
   const labels = options.labels === false || !set.labels ? undefined : indices.map((i) => set.labels![i]!)
   return { bytes: fitImages(raw, geometry), count: indices.length, labels }
 }

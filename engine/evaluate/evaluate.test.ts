@@ -108,10 +108,15 @@ describe('evaluate', () => {
     await model.release()
   })
 
-  it('refuses a model of several inputs', async () => {
+  it('refuses data that lacks an input of the model', async () => {
     const model = linear(IDENTITY)
     model.graph.inputs.push({ name: 'w2', type: tensorType('float32', [3, 3]) })
-    await expect(openPredictor(model)).rejects.toMatchObject({ code: 'model', message: /one tensor input/ })
+    const several = await openPredictor(model)
+    await expect(evaluateModel({ model: several, dataset: vectors(5), indices: all(5) })).rejects.toMatchObject({
+      code: 'model',
+      message: /takes x, w2; the data has x, nothing for/,
+    })
+    await several.release()
   })
 })
 

@@ -1,16 +1,17 @@
-import { sequential, type DataSet, type Preprocess } from '../data/index.ts'
+import { sequential, type AnyPreprocess, type Batch, type DataSet } from '../data/index.ts'
 import { DataError, StillroomError } from '../errors.ts'
-import { makeMeter, type MetricBatch, type MetricValue } from '../metrics/index.ts'
-import type { Prediction, Predictor } from './predictor.ts'
+import { makeMeter, type MetricValue } from '../metrics/index.ts'
+import { metricBatch, metricsFor, pickRows, type Answer } from '../train/index.ts'
+import type { Predictor } from './predictor.ts'
 
 export interface EvaluateOptions {
   model: Predictor
   dataset: DataSet
   /** Samples to judge on. */
   indices: Int32Array
-  preprocess?: Preprocess | undefined
+  preprocess?: AnyPreprocess | undefined
   /** The teacher's own preprocessing, where it differs. */
-  againstPreprocess?: Preprocess | undefined
+  againstPreprocess?: AnyPreprocess | undefined
   /** Metrics by id; all that can be computed when absent. */
   metrics?: readonly string[] | undefined
   /** Model to agree with; sees the same samples at the same time. */
@@ -33,47 +34,36 @@ export interface Evaluation {
  * Errors: DataError when labels exceed the model's classes or the two models' outputs cannot be compared.
  */
 export async function evaluateModel(o: EvaluateOptions): Promise<Evaluation> {
-  const meter = makeMeter(o.metrics)
-  const other = o.against ? makeMeter(o.metrics) : undefined
+  const ids = o.metrics ?? metricsFor(o.dataset)
+  const meter = makeMeter(ids)
+  const other = o.against ? makeMeter(ids) : undefined
   const same = !o.againstPreprocess || JSON.stringify(o.againstPreprocess) === JSON.stringify(o.preprocess)
   const common = { dataset: o.dataset, indices: o.indices, batch: o.batch ?? 64 }
   const theirs = o.against && !same ? sequential({ ...common, preprocess: o.againstPreprocess }) : undefined
   let done = 0
   for await (const batch of sequential({ ...common, preprocess: o.preprocess })) {
     if (o.signal?.aborted) throw new StillroomError('interrupted', 'evaluation was stopped', { where: o.model.name })
-    const count = batch.index.length
-    const mine = await o.model.predict(batch.x, count)
-    const label = usableLabels(batch.label, mine, o)
-    if (!o.against || !other) meter.add({ classes: mine.classes, logits: mine.logits, ...label })
+    const mine = await answer(o.model, batch)
+    if (!o.against || !other) meter.add(metricBatch(o.dataset, batch, mine, undefined, o.model.name))
     else {
-      const x = theirs ? (await theirs.next()).value!.x : batch.x
-      const teacher = await o.against.predict(x, count)
-      if (teacher.classes !== mine.classes)
-        throw new DataError(
-          `the models answer with ${mine.classes} and ${teacher.classes} numbers a sample, which cannot be compared`,
-          { where: o.against.name },
-        )
-      meter.add({ classes: mine.classes, logits: mine.logits, teacherLogits: teacher.logits, ...label })
-      other.add({ classes: teacher.classes, logits: teacher.logits, ...label })
+      const teacher = await answer(o.against, theirs ? (await theirs.next()).value! : batch)
+      if (teacher.rows.length !== mine.rows.length) {
+        const [a, b] = [mine, teacher].map(({ shape }) => shape.reduce((n, d) => n * d, 1))
+        throw new DataError(`the models answer with ${a} and ${b} numbers a sample, which cannot be compared`, {
+          where: o.against.name,
+        })
+      }
+      meter.add(metricBatch(o.dataset, batch, mine, teacher, o.model.name))
+      other.add(metricBatch(o.dataset, batch, teacher, undefined, o.against.name))
     }
-    done += count
+    done += (batch.rows ?? batch.index).length
     o.onProgress?.(done, o.indices.length)
   }
   return { samples: done, metrics: meter.finish(), ...(other ? { against: other.finish() } : {}) }
 }
 
-/** Labels go with class scores only: one row of numbers a sample. */
-function usableLabels(
-  label: Int32Array | undefined,
-  { classes, shape }: Prediction,
-  o: EvaluateOptions,
-): Pick<MetricBatch, 'label'> {
-  if (!label || shape.filter((d) => d > 1).length > 1) return {}
-  const wrong = label.find((k) => k >= classes)
-  if (wrong !== undefined)
-    throw new DataError(`label ${wrong} has no place among the ${classes} outputs of the model`, {
-      where: o.dataset.name,
-      hint: `evaluate with --labels off, or with data of the model's classes`,
-    })
-  return { label }
+/** The model's answers to the samples that were asked for. */
+async function answer(model: Predictor, batch: Batch): Promise<Answer> {
+  const { logits, classes, shape } = await model.predict(batch.x, batch.index.length, batch.inputs)
+  return { rows: batch.rows ? pickRows(logits, batch.rows, classes) : logits, shape }
 }

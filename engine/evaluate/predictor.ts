@@ -1,8 +1,10 @@
 import { basename } from 'node:path'
+import type { BatchInput } from '../data/index.ts'
 import { ModelError } from '../errors.ts'
 import { isConcrete, sizeOf, TensorData, type DataType, type Model, type Shape } from '../ir/index.ts'
 import { ancestors, fedInputs, findLogits, prepareModel, prepare, type Prepared } from '../inspect/index.ts'
 import { createSession, Value, type SessionOptions } from '../session/index.ts'
+import { bindInputs, feedsOf } from '../train/index.ts'
 
 /** Rows of logits (or of whatever the model puts out), one for each sample. */
 export interface Prediction {
@@ -16,20 +18,23 @@ export interface Prediction {
 /** A model that answers batches: its logits are tapped, any batch size works. */
 export interface Predictor {
   readonly name: string
-  /** The input: one tensor, its leading dimension the batch. */
+  /** The first input: a tensor whose leading dimension is the batch. */
   readonly input: { name: string; dtype: DataType; shape: Shape }
   /** `sample by sample` where the model's batch could not be freed. */
   readonly mode: 'batch' | 'sample by sample'
   readonly metadata: ReadonlyMap<string, string>
   readonly warnings: readonly string[]
-  /** `x` holds `count` samples, row-major, in the layout of the input. */
-  predict(x: Float32Array, count: number): Promise<Prediction>
+  /**
+   * `x` holds `count` samples, row-major, in the layout of the first input. A model of several inputs needs all `inputs` of a batch,
+   * `x` among them. Errors: ModelError where they do not fit.
+   */
+  predict(x: Float32Array, count: number, inputs?: readonly BatchInput[]): Promise<Prediction>
   release(): Promise<void>
 }
 
 /**
  * Opens a model for prediction: prepared (see `prepareModel`), logits tapped behind a final softmax.
- * Errors: ModelError for a model that cannot be opened, or that wants more than one input.
+ * Errors: ModelError for a model that cannot be opened.
  */
 export async function openPredictor(source: string | Model, options: SessionOptions = {}): Promise<Predictor> {
   const prepared = typeof source === 'string' ? await prepareModel(source) : await prepare(source)
@@ -51,13 +56,29 @@ export async function openPredictor(source: string | Model, options: SessionOpti
     const out = rows instanceof Float32Array ? rows : Float32Array.from(rows)
     return { logits: out, classes: out.length / count, shape: value!.dims.slice(1) }
   }
+  /** Several inputs, or one that is not the first of the data: bound by name, whole. */
+  const runBound = async (inputs: readonly BatchInput[], count: number): Promise<Prediction> => {
+    const { [logits]: value } = await session.run(feedsOf(bindInputs(model.graph, inputs, name), inputs), [logits])
+    const rows = value!.numbers()
+    const out = rows instanceof Float32Array ? rows : Float32Array.from(rows)
+    return { logits: out, classes: out.length / count, shape: value!.dims.slice(1) }
+  }
+  const several = fedInputs(model.graph).length > 1
   return {
     name,
     input,
     mode: group === undefined ? 'batch' : 'sample by sample',
     metadata: prepared.model.metadata,
     warnings: prepared.warnings,
-    predict: (x, count) => (group === undefined ? run(x, count) : inGroups(run, x, count, group)),
+    predict(x, count, inputs = []) {
+      const whole = inputs.some((v) => v.shape[0] !== count)
+      if (several || inputs.length > 1) {
+        if (!inputs.length) throw new ModelError('this model takes several inputs, found one', { where: name })
+        if (group !== undefined && !whole) return oneByOne(runBound, inputs, count)
+        return runBound(inputs, count)
+      }
+      return group === undefined ? run(x, count) : inGroups(run, x, count, group)
+    },
     release: () => session.release(),
   }
 }
@@ -74,12 +95,11 @@ function tapped(model: Model): { model: Model; logits: string } {
 function inputOf({ model }: Prepared, name: string): Predictor['input'] {
   const inputs = fedInputs(model.graph)
   const [first] = inputs
-  if (inputs.length !== 1 || first?.type?.kind !== 'tensor' || !first.type.shape?.length)
+  if (first?.type?.kind !== 'tensor' || !first.type.shape?.length)
     throw new ModelError(
-      `expected a model with one tensor input, found ${inputs.length} (${inputs.map((v) => v.name).join(', ')})`,
+      `expected a model whose first input is a tensor, found ${inputs.map((v) => v.name).join(', ') || 'none'}`,
       {
         where: name,
-        hint: 'data sets hold one tensor a sample',
       },
     )
   return { name: first.name, dtype: first.type.dtype, shape: first.type.shape }
@@ -117,5 +137,25 @@ async function inGroups(run: Predictor['predict'], x: Float32Array, count: numbe
     const rows = Math.min(group, count - i * group)
     logits.set(part.logits.subarray(0, rows * classes), i * group * classes)
   })
+  return { logits, classes, shape }
+}
+
+/** Several inputs and a fixed batch: sample by sample. */
+async function oneByOne(
+  run: (inputs: readonly BatchInput[], count: number) => Promise<Prediction>,
+  inputs: readonly BatchInput[],
+  count: number,
+): Promise<Prediction> {
+  const parts: Prediction[] = []
+  for (let n = 0; n < count; n++) {
+    const own = inputs.map(({ name, shape, values }) => {
+      const size = values.length / count
+      return { name, shape: [1, ...shape.slice(1)], values: values.subarray(n * size, (n + 1) * size) }
+    })
+    parts.push(await run(own, 1))
+  }
+  const { classes, shape } = parts[0]!
+  const logits = new Float32Array(count * classes)
+  parts.forEach((part, n) => logits.set(part.logits, n * classes))
   return { logits, classes, shape }
 }

@@ -1,4 +1,4 @@
-import type { Preprocess } from '../data/index.ts'
+import { describeFront, isImagePreprocess, type AnyPreprocess } from '../data/index.ts'
 import { describe } from '../evaluate/index.ts'
 import type { Verdict } from './mobile.ts'
 
@@ -9,7 +9,7 @@ export interface CardFacts {
   inputs: readonly { name: string; text: string }[]
   outputs: readonly { name: string; text: string }[]
   files: readonly { path: string; bytes: number; what: string }[]
-  preprocess: Preprocess | undefined
+  preprocess: AnyPreprocess | undefined
   labels: readonly string[] | undefined
   /** Metrics by variant. */
   metrics: Readonly<Record<string, Readonly<Record<string, { value: number; ci95?: readonly number[] | undefined }>>>>
@@ -36,7 +36,7 @@ export function modelCard(f: CardFacts): string {
     ...list(f.outputs),
     '',
     f.preprocess
-      ? `Preprocessing (\`preprocess.json\`): ${describe(f.preprocess)}.`
+      ? `Preprocessing (\`preprocess.json\`): ${isImagePreprocess(f.preprocess) ? describe(f.preprocess) : describeFront(f.preprocess)}.`
       : 'Preprocessing: none is known; inputs go in as they are.',
     f.labels ? `Classes (\`labels.txt\`): ${f.labels.length}.` : 'Class names: none are known.',
     '',

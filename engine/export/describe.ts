@@ -1,4 +1,4 @@
-import type { Preprocess } from '../data/index.ts'
+import { isImagePreprocess, type AnyPreprocess, type Preprocess } from '../data/index.ts'
 import { PREPROCESS_KEY } from '../evaluate/index.ts'
 import type { Model } from '../ir/index.ts'
 
@@ -7,7 +7,7 @@ export interface ModelFacts {
   engineVersion: string
   /** SHA-256 of the file it was made from. */
   source: string
-  preprocess: Preprocess | undefined
+  preprocess: AnyPreprocess | undefined
   labels: readonly string[] | undefined
 }
 
@@ -19,6 +19,8 @@ export function describeModel(model: Model, facts: ModelFacts, variant: string):
   if (facts.labels) metadata.set('stillroom.labels', facts.labels.join('\n'))
   if (facts.preprocess) {
     metadata.set(PREPROCESS_KEY, JSON.stringify(facts.preprocess))
+  }
+  if (facts.preprocess && isImagePreprocess(facts.preprocess)) {
     metadata.set('Image.BitmapPixelFormat', { gray: 'Gray8', rgb: 'Rgb8', bgr: 'Bgr8' }[facts.preprocess.channels])
     metadata.set('Image.ColorSpaceGamma', 'SRGB')
     const range = pixelRange(facts.preprocess)

@@ -82,6 +82,8 @@ export interface Method<O = unknown> {
   /** `not-reproduced`: the claim did not hold here; the numbers are in `docs/METHODS.md`. */
   readonly status: 'ready' | 'not-reproduced'
   readonly needs: { readonly labels: 'required' | 'optional' | 'unused'; readonly features?: boolean }
+  /** What the network's answers are taken for: class scores (when left out), or any numbers. */
+  readonly compares?: 'scores' | 'values'
   readonly options: z.ZodType<O>
   loss(ctx: LossContext, o: O): Record<string, Term>
   scalars?(at: Progress, o: O): Record<string, number>

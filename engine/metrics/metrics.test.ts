@@ -6,11 +6,13 @@ import { addMoment, emptyMoments } from './support/intervals.ts'
 const rows = (values?: number[][]) => values && Float32Array.from(values.flat())
 
 describe.each(allMetrics.map((metric) => [metric.id, metric] as const))('%s', (id, metric) => {
-  const batchOf = ({ logits, label, teacherLogits }: (typeof metric.examples)[number]['batch']) => ({
+  const batchOf = ({ logits, label, teacherLogits, target, pixelLabel }: (typeof metric.examples)[number]['batch']) => ({
     classes: (logits ?? teacherLogits)![0]!.length,
     ...(logits ? { logits: rows(logits)! } : {}),
     ...(teacherLogits ? { teacherLogits: rows(teacherLogits)! } : {}),
+    ...(target ? { target: rows(target)! } : {}),
     ...(label ? { label: Int32Array.from(label) } : {}),
+    ...(pixelLabel ? { pixelLabel: Int32Array.from(pixelLabel) } : {}),
   })
 
   it.each(metric.examples)('gives the value of example %#', ({ batch, options, value }) => {
@@ -31,12 +33,14 @@ describe.each(allMetrics.map((metric) => [metric.id, metric] as const))('%s', (i
     for (let n = 0; n < count; n++) {
       const of = <T extends Float32Array | Int32Array>(all: T | undefined, width: number) =>
         all?.subarray(n * width, (n + 1) * width) as T
-      const { logits, teacherLogits, label } = inputs
+      const { logits, teacherLogits, target, label, pixelLabel } = inputs
       meter.add({
         classes,
         ...(logits ? { logits: of(logits, classes) } : {}),
         ...(teacherLogits ? { teacherLogits: of(teacherLogits, classes) } : {}),
+        ...(target ? { target: of(target, classes) } : {}),
         ...(label ? { label: of(label, 1) } : {}),
+        ...(pixelLabel ? { pixelLabel: of(pixelLabel, 1) } : {}),
       })
     }
     expect(meter.finish()[id]!.value).toBeCloseTo(value, 6)

@@ -1,6 +1,7 @@
+import type { InputSpec, SampleKind } from '../data/index.ts'
 import { OptionError } from '../errors.ts'
 import { makeModel, type Model, type ValueInfo } from '../ir/index.ts'
-import { newBuilder, TEMPLATE_OPSET } from '../ops/index.ts'
+import { newBuilder, TEMPLATE_OPSET, type Builder, type Tensor } from '../ops/index.ts'
 import { initialise } from './initialisers.ts'
 import { parseQuery, splitSpec } from './spec.ts'
 import type { Template } from './template.ts'
@@ -11,7 +12,18 @@ export interface TemplateShape {
   input: readonly number[]
   classes: number
   seed: number
+  /** All inputs of a batch, whole, where there are several. */
+  inputs?: readonly InputSpec[] | undefined
+  /** What samples are, and what of them is to be predicted; images or tensors, and a class, when left out. */
+  kind?: SampleKind | undefined
+  target?: 'class' | 'values' | 'map' | undefined
+  /** Tokens that there are, for texts. */
+  vocabulary?: number | undefined
 }
+
+/** Sizes that stand for nodes and edges while a graph template is built; the file takes any number of them. */
+const NODES = 10_007
+const EDGES = 20_011
 
 /** Every name that `buildTemplate` takes, without arguments. */
 export const templateNames = (): string[] => templates.flatMap((t) => [...t.names]).sort()
@@ -20,11 +32,13 @@ export const findTemplate = (name: string): Template | undefined => templates.fi
 
 /**
  * A fresh model of a template: `template:resnet-8`, `mobilenet-v2:0.5`, `mlp:256,128`, or with named options `resnet-8?width=2`.
- * Input 'input' [batch, ...input] float32, output 'logits' [batch, classes]. Equal seeds give equal weights.
+ * Input 'input' [batch, ...input] float32 (those of `Template.takes` for texts and graphs), output 'logits' [batch, classes], or
+ * [batch, classes, height, width] of templates that answer for pixels. Equal seeds give equal weights.
  * The metadata `stillroom.taps` names the values where features can be compared.
  * Errors: OptionError for unknown names, wrong arguments and inputs without pixels.
  */
-export function buildTemplate(spec: string, { input, classes, seed }: TemplateShape): Model {
+export function buildTemplate(spec: string, shape: TemplateShape): Model {
+  const { input, classes, seed } = shape
   const { name, argument, query } = splitSpec(spec.replace(/^template:/, ''))
   const template = findTemplate(name)
   if (!template)
@@ -43,24 +57,23 @@ export function buildTemplate(spec: string, { input, classes, seed }: TemplateSh
     throw new OptionError(`template '${spec}' needs positive whole sizes, found input ${input.join('x')} and ${classes} classes`, {
       where: 'student',
     })
-  if (input.length !== 3 && !template.anyInput)
-    throw new OptionError(`template '${spec}' takes images [channels, height, width], found samples of shape ${input.join('x')}`, {
-      where: 'student',
-      hint: `for other samples: ${templates
-        .filter((t) => t.anyInput)
-        .flatMap((t) => t.names)
-        .join(', ')}`,
-    })
-  const b = newBuilder(TEMPLATE_OPSET)
-  const x = b.input('input', 'float32', [1, ...input])
-  const { logits, taps } = template.build(b, x, {
+  checkSamples(spec, template, shape)
+  const opset = template.opset ?? TEMPLATE_OPSET
+  const b = newBuilder(opset)
+  const inputs = inputsOf(b, template, shape)
+  const { logits, taps } = template.build(b, inputs.values().next().value!, {
     classes,
     o: parsed.data,
+    inputs,
+    vocabulary: shape.vocabulary ?? 0,
     param: (param, shape, init) => b.constant(initialise(seed, param, shape, init), param),
   })
-  const graph = b.build({ logits }, { name: template.id, dims: (_, [, ...rest]) => ['batch', ...rest] })
+  const graph = b.build({ logits }, { name: template.id })
   // Built for one sample; the file takes any number of them.
-  for (const value of graph.values.values()) graph.values.set(value.name, anyBatch(value))
+  const free = (value: ValueInfo): ValueInfo => (template.takes === 'graph' ? anyGraph(value) : anyBatch(value))
+  for (const value of graph.values.values()) graph.values.set(value.name, free(value))
+  graph.inputs = graph.inputs.map(free)
+  graph.outputs = graph.outputs.map(free)
   const metadata = new Map([
     ['stillroom.template', spec.replace(/^template:/, '')],
     [
@@ -70,10 +83,42 @@ export function buildTemplate(spec: string, { input, classes, seed }: TemplateSh
         .join(','),
     ],
   ])
-  return makeModel(graph, TEMPLATE_OPSET, { metadata })
+  return makeModel(graph, opset, { metadata })
+}
+
+/** Errors: OptionError where the samples are not what the template takes, or another answer is wanted than it gives. */
+function checkSamples(spec: string, template: Template, { input, kind = 'tensor', target = 'class' }: TemplateShape): void {
+  const fitting = (fits: (t: Template) => boolean) => templates.filter(fits).flatMap((t) => t.names)
+  const refuse = (message: string, fits: (t: Template) => boolean) =>
+    new OptionError(`template '${spec}' ${message}`, { where: 'student', hint: `for these samples: ${fitting(fits).join(', ')}` })
+  const given = kind === 'tokens' || kind === 'graph' ? kind : undefined
+  if (template.takes !== given && (template.takes ?? (given === 'graph' ? given : undefined)))
+    throw refuse(
+      `takes ${template.takes ?? 'samples that do not hang together'}, found samples of kind '${kind}'`,
+      (t) => t.takes === given,
+    )
+  if ((target === 'map') !== (template.pixels ?? false))
+    throw refuse(
+      target === 'map' ? 'answers for a whole sample, and the data wants it for each pixel' : 'answers for each pixel of a sample',
+      (t) => (t.pixels ?? false) === (target === 'map'),
+    )
+  if (input.length !== 3 && !template.anyInput && !template.takes)
+    throw refuse(`takes images [channels, height, width], found samples of shape ${input.join('x')}`, (t) => t.anyInput ?? false)
+}
+
+function inputsOf(b: Builder, { takes }: Template, { input, inputs = [] }: TemplateShape): Map<string, Tensor> {
+  const ids = (name: string, shape: readonly number[]) => [name, b.input(name, 'int64', shape)] as const
+  if (takes === 'tokens') return new Map(inputs.map(({ name }) => ids(name, [1, ...input])))
+  if (takes === 'graph') return new Map([['x', b.input('x', 'float32', [NODES, ...input])] as const, ids('edge_index', [2, EDGES])])
+  return new Map([['input', b.input('input', 'float32', [1, ...input])]])
 }
 
 function anyBatch({ name, type }: ValueInfo): ValueInfo {
   if (type?.kind !== 'tensor' || !type.shape?.length) return { name, type }
   return { name, type: { ...type, shape: ['batch', ...type.shape.slice(1)] } }
+}
+
+function anyGraph({ name, type }: ValueInfo): ValueInfo {
+  if (type?.kind !== 'tensor' || !type.shape) return { name, type }
+  return { name, type: { ...type, shape: type.shape.map((d) => (d === NODES ? 'nodes' : d === EDGES ? 'edges' : d)) } }
 }

@@ -5,20 +5,24 @@ import type { TemplateContext } from './template.ts'
 type Params = Pick<TemplateContext<unknown>, 'param'>
 
 export interface ConvLayer {
-  kernel: number
-  stride?: number
+  /** Of both axes, or [height, width]. */
+  kernel: number | readonly [number, number]
+  stride?: number | readonly [number, number]
   groups?: number
 }
 
-/** Square convolution without bias, padded so that stride 1 keeps the size. Named `name`, its weight `name.weight`. */
+const pair = (v: number | readonly [number, number]): readonly [number, number] => (typeof v === 'number' ? [v, v] : v)
+
+/** Convolution without bias, padded so that stride 1 keeps the size. Named `name`, its weight `name.weight`. */
 export function conv({ param }: Params, x: Tensor, name: string, channels: number, layer: ConvLayer): Tensor {
-  const { kernel, stride = 1, groups = 1 } = layer
-  const w = param(`${name}.weight`, [channels, x.shape[1]! / groups, kernel, kernel], kaimingNormal({ fan: 'out', groups }))
-  const pad = (kernel - 1) >> 1
+  const { stride = 1, groups = 1 } = layer
+  const kernel = pair(layer.kernel)
+  const w = param(`${name}.weight`, [channels, x.shape[1]! / groups, ...kernel], kaimingNormal({ fan: 'out', groups }))
+  // An even kernel is padded more at its end.
   const attrs = {
-    kernel_shape: [kernel, kernel],
-    strides: [stride, stride],
-    pads: [pad, pad, pad, pad],
+    kernel_shape: [...kernel],
+    strides: [...pair(stride)],
+    pads: [...kernel.map((k) => (k - 1) >> 1), ...kernel.map((k) => k >> 1)],
     dilations: [1, 1],
     group: groups,
   }
@@ -51,6 +55,14 @@ export const convNorm = (
   layer: ConvLayer,
   activate: typeof relu = relu,
 ): Tensor => activate(batchNorm(p, conv(p, x, `${name}.conv`, channels, layer), `${name}.bn`), name)
+
+/** Reshape in which 0 keeps a dimension and -1 takes what is left, so that a batch of any size passes. */
+export const reshape = (x: Tensor, dims: readonly number[], name: string): Tensor =>
+  x.emit('Reshape', [x.b.ints(dims)], { allowzero: 0 }, { names: [name] })
+
+/** Scales kept values by 1 / (1 - ratio) while training and passes everything otherwise. Srivastava et al. 2014. */
+export const dropout = (x: Tensor, ratio: number, name: string): Tensor =>
+  ratio === 0 ? x : x.emit('Dropout', [x.lift(ratio)], {}, { names: [name] })
 
 /** y = x W' + b on rows [N, D]. `activated`: a ReLU follows. */
 export function linear({ param }: Params, x: Tensor, name: string, units: number, activated = false): Tensor {

@@ -1,17 +1,13 @@
 import { OptionError } from '../errors.ts'
 import type { Model } from '../ir/index.ts'
 import { readModel } from '../onnx/index.ts'
-import { buildTemplate, findTemplate, templateNames } from './buildTemplate.ts'
+import { buildTemplate, findTemplate, templateNames, type TemplateShape } from './buildTemplate.ts'
 import { normalise } from './normalise.ts'
 import { reinitialise } from './reinitialise.ts'
 import { scaleWidth } from './scaleWidth.ts'
 import { parseQuery, splitSpec } from './spec.ts'
 
-export interface StudentContext {
-  /** Shape of one sample: channels, height, width for images. */
-  input: readonly number[]
-  classes: number
-  seed: number
+export interface StudentContext extends TemplateShape {
   /** The teacher, for students that are made from it. */
   teacher?: Model | undefined
 }
@@ -34,8 +30,7 @@ export async function loadStudent(spec: string, ctx: StudentContext): Promise<Mo
   }
   const { name, argument } = splitSpec(spec)
   if (name === 'width') return widthOf(spec, argument, query, ctx)
-  if (name === 'template' || findTemplate(name))
-    return buildTemplate(spec, { input: ctx.input, classes: ctx.classes, seed: ctx.seed })
+  if (name === 'template' || findTemplate(name)) return buildTemplate(spec, ctx)
   throw new OptionError(`'${spec}' is no student`, {
     where: 'student',
     hint: `${FORMS}; templates are ${templateNames().join(', ')}`,

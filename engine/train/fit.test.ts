@@ -21,7 +21,6 @@ function options(more: Partial<FitOptions> = {}): FitOptions {
     teacher: undefined,
     samples: { dataset, preprocess: undefined },
     splits: makeSplits(dataset, { seed: 1 }),
-    shape: [6, 1, 1],
     classes: 2,
     labelled: true,
     methods: [],

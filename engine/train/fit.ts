@@ -9,24 +9,26 @@ import {
   type Splits,
 } from '../data/index.ts'
 import { TensorData } from '../ir/index.ts'
-import { makeMeter } from '../metrics/index.ts'
 import type { Method, Stage } from '../methods/index.ts'
 import { emaDecayAt, findOptimizer, findSchedule, parseOptions, rateAt } from '../optim/index.ts'
 import type { Target } from '../passes/index.ts'
 import { random } from '../random.ts'
 import { createSession, Value, type Provider, type Session } from '../session/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
-import { logitsOf, type Samples } from './logits.ts'
-import { rolesOf, withWeights } from './parameters.ts'
+import { feedsOf } from './bindInputs.ts'
+import { makeJudge } from './judge.ts'
+import { logitsOf, type Answers, type Samples } from './logits.ts'
+import { rolesOf } from './parameters.ts'
 import { compileStep, type Init, type Net, type Program, type StepSpec } from './program.ts'
+import type { Task } from './task.ts'
 
 export interface FitOptions {
   student: Net
   teacher: Net | undefined
   samples: Samples
   splits: Splits
-  /** Sample shape as the model takes it. */
-  shape: readonly number[]
+  /** What is trained for; a class of each sample when left out. */
+  task?: Task | undefined
   /** Width of the logits. */
   classes: number
   /** Whether the label terms may be used. */
@@ -221,7 +223,7 @@ function initial(name: string, dims: readonly number[], init: Init, state: Reado
 type TeacherFeed =
   | { kind: 'none' }
   | { kind: 'inside' }
-  | { kind: 'fed'; classes: number; at(batch: Batch): Promise<Float32Array>; release(): Promise<void> }
+  | { kind: 'fed'; shape: readonly number[]; at(batch: Batch): Promise<Float32Array>; release(): Promise<void> }
 
 /** Teacher outputs once on disk order when views are fixed; otherwise the teacher joins the step graph; otherwise it is run on its own. */
 async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed> {
@@ -229,8 +231,10 @@ async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed
   if (!teacher) return { kind: 'none' }
   const features = o.methods.some((m) => m.method.needs.features)
   if (!features && (batcher.fixedViews || o.cleanTeacher)) {
-    const order = Int32Array.from(o.splits.train).sort()
-    const { rows, classes } = await teacherRows(o, teacher, order)
+    // A graph's batches hold its other nodes too.
+    const all = o.samples.dataset.kind === 'graph'
+    const order = all ? Int32Array.from({ length: batcher.batch }, (_, i) => i) : Int32Array.from(o.splits.train).sort()
+    const { rows, classes, shape } = await teacherRows(o, teacher, order)
     const place = new Map([...order].map((index, at) => [index, at]))
     const at = (batch: Batch): Promise<Float32Array> => {
       const out = new Float32Array(batch.index.length * classes)
@@ -239,13 +243,13 @@ async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed
       )
       return Promise.resolve(out)
     }
-    return { kind: 'fed', classes, at, release: () => Promise.resolve() }
+    return { kind: 'fed', shape: [batcher.batch, ...shape], at, release: () => Promise.resolve() }
   }
   return { kind: 'inside' }
 }
 
 /** The teacher's logits of samples, from the disk where an earlier run left them. */
-async function teacherRows(o: FitOptions, teacher: Net, order: Int32Array): Promise<{ rows: Float32Array; classes: number }> {
+async function teacherRows(o: FitOptions, teacher: Net, order: Int32Array): Promise<Answers> {
   const run = () => logitsOf(teacher, o.samples, order, { threads: o.threads, provider: o.provider })
   if (!o.cache) return run()
   const { dataset, preprocess } = o.samples
@@ -261,45 +265,15 @@ async function teacherRows(o: FitOptions, teacher: Net, order: Int32Array): Prom
   const found = await findOutputCache(o.cache.folder, key)
   if (found) {
     const rows = found.rows(teacher.logits, order)
+    const shape = found.outputs[0]!.dims
     found.close()
-    return { rows, classes: rows.length / order.length }
+    return { rows, classes: rows.length / order.length, shape }
   }
   const made = await run()
-  const writer = await writeOutputCache(o.cache.folder, key, { [teacher.logits]: [made.classes] })
+  const writer = await writeOutputCache(o.cache.folder, key, { [teacher.logits]: made.shape })
   await writer.add({ [teacher.logits]: made.rows })
   ;(await writer.commit()).close()
   return made
-}
-
-/** A judge of weights on the validation part: accuracy where there are labels, agreement with the teacher otherwise. */
-async function makeJudge(
-  o: FitOptions,
-): Promise<
-  ((weights: ReadonlyMap<string, TensorData>) => Promise<{ score: number; metrics: Record<string, number> }>) | undefined
-> {
-  const indices = o.splits.validation
-  if (o.evalEvery === 0 || indices.length === 0) return undefined
-  const settings = { threads: o.threads, provider: o.provider }
-  const labels = o.labelled ? o.samples.dataset.labels : undefined
-  const teacher = o.teacher ? await logitsOf(o.teacher, o.samples, indices, settings) : undefined
-  if (!labels && !teacher) return undefined
-  const ids = [...(labels ? ['top1', 'nll'] : []), ...(teacher ? ['agreement', 'kl-to-teacher'] : [])]
-  return async (weights) => {
-    const net = { ...o.student, model: withWeights(o.student.model, weights) }
-    const { rows, classes } = await logitsOf(net, o.samples, indices, settings)
-    const meter = makeMeter(ids)
-    meter.add({
-      classes,
-      logits: rows,
-      ...(labels ? { label: indices.map((i) => labels[i]!) } : {}),
-      ...(teacher ? { teacherLogits: teacher.rows } : {}),
-    })
-    const values = meter.finish()
-    const metrics = Object.fromEntries(Object.entries(values).map(([id, v]) => [id, v.value]))
-    // The distance breaks ties between equal counts of right answers.
-    const distance = metrics['nll'] ?? metrics['kl-to-teacher'] ?? 0
-    return { score: (metrics['top1'] ?? metrics.agreement ?? 0) - 1e-6 * Math.min(distance, 100), metrics }
-  }
 }
 
 /** The compiled programs of one stage, and how to make one optimizer step with them. */
@@ -312,9 +286,10 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
   const schedule = findSchedule(o.schedule)
   const spec = (mode: StepSpec['mode']): StepSpec => ({
     student: o.student,
-    teacher: teacher.kind === 'none' ? undefined : teacher.kind === 'fed' ? { fed: teacher.classes } : { net: o.teacher! },
-    shape: [o.batch, ...o.shape],
-    classes: o.labelled ? o.classes : undefined,
+    teacher: teacher.kind === 'none' ? undefined : teacher.kind === 'fed' ? { fed: teacher.shape } : { net: o.teacher! },
+    inputs: batcher.inputs,
+    targetShape: o.labelled ? batcher.target : undefined,
+    task: o.task ?? { kind: 'class' },
     methods: o.methods,
     stage,
     optimizer,
@@ -347,9 +322,9 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
       const { program, session } = k === o.accumulate - 1 ? update : compiled[0]!
       const number = at * o.accumulate + k
       const batch = await batcher.at(number)
-      const feeds: Record<string, Value> = { x: Value.of('float32', batch.shape, batch.x), lr: Value.from('float32', [], [lr]) }
-      if (o.labelled && batch.y) feeds.y = Value.of('float32', [o.batch, o.classes], batch.y)
-      if (teacher.kind === 'fed') feeds['teacher/logits'] = Value.of('float32', [o.batch, teacher.classes], await teacher.at(batch))
+      const feeds: Record<string, Value> = { ...feedsOf(program.inputs, batch.inputs), lr: Value.from('float32', [], [lr]) }
+      if (o.labelled && batch.y) feeds.y = Value.of('float32', batcher.target!, batch.y)
+      if (teacher.kind === 'fed') feeds['teacher/logits'] = Value.of('float32', teacher.shape, await teacher.at(batch))
       for (const [name, value] of Object.entries(optimizer.hostScalars?.(at, optimizerOptions) ?? {}))
         feeds[`optimizer/${name}`] = Value.from('float32', [], [value])
       if (o.ema !== undefined) feeds['ema/decay'] = Value.from('float32', [], [emaDecayAt(at, o.ema)])

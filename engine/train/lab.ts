@@ -110,7 +110,10 @@ export function makeLab(o: LabOptions): Lab {
       }))
       const views = methods.flatMap((m) => m.method.views?.(m.options) ?? [])
       let net = toNet(model, 'logits')
-      const pairs = teacher && methods.some((m) => m.method.needs.features) ? pairLayers(net, teacher, data.shape, t.pairs) : []
+      const pairs =
+        teacher && methods.some((m) => m.method.needs.features)
+          ? pairLayers(net, teacher, [{ name: 'x', shape: [1, ...data.shape] }], t.pairs)
+          : []
       net = { ...net, features: pairs.map((p) => p.student) }
       const history: { stage: string; losses: Record<string, number> }[] = []
       const result = await fit({
@@ -118,7 +121,6 @@ export function makeLab(o: LabOptions): Lab {
         teacher: teacher && { ...teacher, features: pairs.map((p) => p.teacher) },
         samples: { dataset: data.dataset, preprocess: data.preprocess },
         splits: { ...data.splits, train: t.indices ?? data.splits.train, validation: new Int32Array(0) },
-        shape: data.shape,
         classes: data.classes,
         labelled: t.labels !== 'off',
         methods,

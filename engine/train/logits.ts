@@ -1,49 +1,83 @@
-import { sequential, type DataSet, type Preprocess } from '../data/index.ts'
-import { createSession, Value, type Provider } from '../session/index.ts'
+import { sequential, type AnyPreprocess, type Batch, type DataSet } from '../data/index.ts'
+import { createSession, type Provider } from '../session/index.ts'
+import { bindInputs, feedsOf } from './bindInputs.ts'
 import type { Net } from './program.ts'
 
 export interface Samples {
   dataset: DataSet
-  preprocess: Preprocess | undefined
+  preprocess: AnyPreprocess | undefined
+}
+
+export interface Answers {
+  /** Row-major, one for each sample. */
+  rows: Float32Array
+  /** Numbers in a row. */
+  classes: number
+  /** Shape of a row. */
+  shape: readonly number[]
+}
+
+/** Some rows of `width` numbers, in the order asked for. */
+export function pickRows(from: Float32Array, rows: Int32Array, width: number): Float32Array {
+  const out = new Float32Array(rows.length * width)
+  rows.forEach((row, n) => out.set(from.subarray(row * width, (row + 1) * width), n * width))
+  return out
+}
+
+interface AnswerOptions {
+  threads?: number | undefined
+  provider?: Provider
+  batch?: number
+  signal?: AbortSignal
+}
+
+/** A model's answers batch by batch, with the batches. The model's batch dimension must be free. */
+export async function* answersOf(
+  net: Pick<Net, 'model' | 'logits'>,
+  samples: Samples,
+  indices: Int32Array,
+  options: AnswerOptions = {},
+): AsyncGenerator<{ batch: Batch; rows: Float32Array; shape: readonly number[] }> {
+  const { graph } = net.model
+  const provider = options.provider ?? 'cpu'
+  const session = await createSession(withOutput(net), { threads: options.threads, provider, name: graph.name })
+  try {
+    const { dataset, preprocess } = samples
+    for await (const batch of sequential({ dataset, indices, batch: options.batch ?? 128, preprocess })) {
+      options.signal?.throwIfAborted()
+      const out = await session.run(feedsOf(bindInputs(graph, batch.inputs), batch.inputs), [net.logits])
+      const logits = out[net.logits]!
+      const shape = logits.dims.slice(1)
+      const all = logits.data as Float32Array
+      const rows = batch.rows ? pickRows(all, batch.rows, logits.size / batch.index.length) : Float32Array.from(all)
+      yield { batch, rows, shape }
+    }
+  } finally {
+    await session.release()
+  }
 }
 
 /** Logits of samples, row by row in the order of `indices`. The model's batch dimension must be free. */
 export async function logitsOf(
-  net: Pick<Net, 'model' | 'input' | 'logits'>,
+  net: Pick<Net, 'model' | 'logits'>,
   samples: Samples,
   indices: Int32Array,
-  options: { threads?: number | undefined; provider?: Provider; batch?: number; signal?: AbortSignal } = {},
-): Promise<{ rows: Float32Array; classes: number }> {
-  const session = await createSession(withOutput(net), {
-    threads: options.threads,
-    provider: options.provider ?? 'cpu',
-    name: net.model.graph.name,
-  })
-  try {
-    const parts: Float32Array[] = []
-    let classes = 0
-    for await (const batch of sequential({
-      dataset: samples.dataset,
-      indices,
-      batch: options.batch ?? 128,
-      preprocess: samples.preprocess,
-    })) {
-      options.signal?.throwIfAborted()
-      const out = await session.run({ [net.input]: Value.of('float32', batch.shape, batch.x) }, [net.logits])
-      const logits = out[net.logits]!
-      classes = logits.size / batch.index.length
-      parts.push(Float32Array.from(logits.data as Float32Array))
-    }
-    const rows = new Float32Array(indices.length * classes)
-    let at = 0
-    for (const part of parts) {
-      rows.set(part, at)
-      at += part.length
-    }
-    return { rows, classes }
-  } finally {
-    await session.release()
+  options: AnswerOptions = {},
+): Promise<Answers> {
+  const parts: Float32Array[] = []
+  let shape: readonly number[] = []
+  for await (const answer of answersOf(net, samples, indices, options)) {
+    parts.push(answer.rows)
+    shape = answer.shape
   }
+  const classes = shape.reduce((n, d) => n * d, 1)
+  const rows = new Float32Array(indices.length * classes)
+  let at = 0
+  for (const part of parts) {
+    rows.set(part, at)
+    at += part.length
+  }
+  return { rows, classes, shape }
 }
 
 /** The model with its logits as an output. */

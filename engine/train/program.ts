@@ -1,17 +1,18 @@
 import { gradientsOrNone } from '../autodiff/index.ts'
+import type { InputSpec } from '../data/index.ts'
 import { ModelError, OptionError } from '../errors.ts'
 import { getFloat, getInt, isFloat, type Model, type Node, type TensorData } from '../ir/index.ts'
 import { batchNorm, inlineGraph, newBuilder, type Builder, type Tensor } from '../ops/index.ts'
 import { lower, type Target } from '../passes/index.ts'
 import type { LossContext, Method, Network, Term } from '../methods/index.ts'
-import { crossEntropy } from '../losses/index.ts'
 import { clipByGlobalNorm, decaysByDefault, ema as averaged, type Optimizer } from '../optim/index.ts'
+import { bindInputs, type BoundInput } from './bindInputs.ts'
 import { rolesOf } from './parameters.ts'
+import { rowsOf, targetRows, taskLoss, type Task } from './task.ts'
 
 /** A network to put into the step graph: a model at the working opset with a free batch dimension. */
 export interface Net {
   model: Model
-  input: string
   logits: string
   /** Values tapped for feature losses. */
   features: readonly string[]
@@ -19,12 +20,13 @@ export interface Net {
 
 export interface StepSpec {
   student: Net
-  /** In the graph, or fed as logits (`fed`: number of classes). */
-  teacher: { net: Net } | { fed: number } | undefined
-  /** [N, ...] of one batch. */
-  shape: readonly number[]
-  /** Width of the target distribution; undefined without labels. */
-  classes: number | undefined
+  /** In the graph, or fed as logits (`fed`: their shape for one batch). */
+  teacher: { net: Net } | { fed: readonly number[] } | undefined
+  /** Inputs of one batch, whole; the first leads with the batch. */
+  inputs: readonly InputSpec[]
+  /** Shape of the target of one batch; undefined without labels. */
+  targetShape: readonly number[] | undefined
+  task: Task
   methods: readonly { method: Method; options: unknown }[]
   stage: string
   optimizer: Optimizer
@@ -47,6 +49,8 @@ export type Init = TensorData | { fan: number } | { sameAs: string } | 'zeros'
 /** A compiled training step. State goes in as `name` and comes out as `next/name`. */
 export interface Program {
   model: Model
+  /** Data inputs: which of the batch's, under which name and element type. */
+  inputs: readonly BoundInput[]
   /** State inputs with their initial values: parameters, statistics, optimizer slots, averages, extra parameters. */
   state: ReadonlyMap<string, { dims: readonly number[]; init: Init }>
   /** State that this program changes. */
@@ -71,13 +75,13 @@ export function compileStep(spec: StepSpec): Program {
     return b.input(name, 'float32', dims)
   }
   const next = new Map<string, Tensor>()
-  const x = b.input('x', 'float32', spec.shape)
-  const target = spec.classes === undefined ? undefined : b.input('y', 'float32', [spec.shape[0]!, spec.classes])
+  const data = dataInputs(b, spec)
+  const y = spec.targetShape && b.input('y', 'float32', spec.targetShape)
   const masks: { name: string; shape: readonly number[]; ratio: number }[] = []
 
-  const student = trainable(b, spec.student, x, held, masks)
-  const teacher = frozen(b, spec, x)
-  const terms = lossTerms(b, spec, { student: student.network, teacher, target, held })
+  const student = trainable(b, spec, data, held, masks)
+  const teacher = frozen(b, spec, data)
+  const terms = lossTerms(b, spec, { student: student.network, teacher, y, held })
   const weighted = new Map([...terms].map(([name, t]) => [name, t.weight === undefined ? t.value : t.value.mul(t.weight)]))
   const total = sum([...weighted.values()])
 
@@ -99,28 +103,50 @@ export function compileStep(spec: StepSpec): Program {
   const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(t)])), {
     name: 'training_step',
   })
-  return { model, state, changes: [...next.keys()], losses: [...weighted.keys(), 'total'], masks }
+  return { model, inputs: data.map((d) => d.bound), state, changes: [...next.keys()], losses: [...weighted.keys(), 'total'], masks }
 }
 
 type Held = (name: string, dims: readonly number[], init: Init) => Tensor
 
 const sum = (list: readonly Tensor[]): Tensor => list.slice(1).reduce((s, t) => s.add(t), list[0]!)
 
+/** What the networks are fed, in the element type of whoever takes it first: the student, then a teacher inside the step. */
+function dataInputs(b: Builder, { student, teacher, inputs }: StepSpec): { bound: BoundInput; t: Tensor }[] {
+  const nets = [student, ...(teacher && 'net' in teacher ? [teacher.net] : [])]
+  const wanted = new Map<number, BoundInput>()
+  for (const { model } of nets)
+    for (const bound of bindInputs(model.graph, inputs)) if (!wanted.has(bound.from)) wanted.set(bound.from, bound)
+  return [...wanted.values()].map(({ dtype, from }) => {
+    const name = from === 0 ? 'x' : `x/${inputs[from]!.name}`
+    return { bound: { name, dtype, from }, t: b.input(name, dtype, inputs[from]!.shape) }
+  })
+}
+
+/** The step's data under the names of one model. */
+const fedTo = (net: Net, spec: StepSpec, data: readonly { bound: BoundInput; t: Tensor }[]): Map<string, Tensor> =>
+  new Map(
+    bindInputs(net.model.graph, spec.inputs).map(({ name, dtype, from }) => {
+      const { t } = data.find((d) => d.bound.from === from)!
+      return [name, t.dtype === dtype ? t : t.cast(dtype)]
+    }),
+  )
+
 /** The student in training mode: parameters and statistics are state, batch norms use the batch, dropout is a fed mask. */
 function trainable(
   b: Builder,
-  net: Net,
-  x: Tensor,
+  spec: StepSpec,
+  fed: readonly { bound: BoundInput; t: Tensor }[],
   held: Held,
   masks: { name: string; shape: readonly number[]; ratio: number }[],
 ) {
+  const net = spec.student
   const { graph } = net.model
   const roles = rolesOf(graph)
   if (!roles.parameters.length) throw new ModelError('the student has no trainable parameters', { where: graph.name })
   const parameters = new Set(roles.parameters)
   const statistics = new Set(roles.statistics)
   const updates: { name: string; now: Tensor; next: Tensor }[] = []
-  const values = inlineGraph(b, graph, new Map([[net.input, x]]), {
+  const values = inlineGraph(b, graph, fedTo(net, spec, fed), {
     initializer: (name, data) => {
       if (parameters.has(name)) return held(PARAM + name, data.dims, data.as('float32'))
       if (statistics.has(name)) return held(STAT + name, data.dims, data.as('float32'))
@@ -150,10 +176,10 @@ function trainable(
       return undefined
     },
   })
-  return { network: tap(values, net), statistics: updates }
+  return { network: tap(values, net, spec.task), statistics: updates }
 }
 
-function tap(values: ReadonlyMap<string, Tensor>, net: Net): Network {
+function tap(values: ReadonlyMap<string, Tensor>, net: Net, task: Task): Network {
   const find = (name: string): Tensor => {
     const t = values.get(name)
     if (!t)
@@ -163,39 +189,45 @@ function tap(values: ReadonlyMap<string, Tensor>, net: Net): Network {
       })
     return t
   }
-  const logits = find(net.logits)
-  return { logits: logits.rank === 2 ? logits : logits.flatten(), features: net.features.map(find) }
+  return { logits: rowsOf(find(net.logits), task), features: net.features.map(find) }
 }
 
-function frozen(b: Builder, spec: StepSpec, x: Tensor): Network | undefined {
+function frozen(b: Builder, spec: StepSpec, data: readonly { bound: BoundInput; t: Tensor }[]): Network | undefined {
   const { teacher } = spec
   if (!teacher) return undefined
-  if ('fed' in teacher) return { logits: b.input('teacher/logits', 'float32', [spec.shape[0]!, teacher.fed]), features: [] }
-  const values = inlineGraph(b, teacher.net.model.graph, new Map([[teacher.net.input, x]]), {
+  if ('fed' in teacher) return { logits: rowsOf(b.input('teacher/logits', 'float32', teacher.fed), spec.task), features: [] }
+  const values = inlineGraph(b, teacher.net.model.graph, fedTo(teacher.net, spec, data), {
     initializer: (name, data) =>
       isFloat(data.dtype) && data.size > 64 ? b.constant(data.as('float32'), `teacher/${name}`) : undefined,
   })
-  const network = tap(values, teacher.net)
+  const network = tap(values, teacher.net, spec.task)
   return { logits: network.logits.detach(), features: network.features.map((f) => f.detach()) }
 }
 
 function lossTerms(
   b: Builder,
   spec: StepSpec,
-  nets: { student: Network; teacher: Network | undefined; target: Tensor | undefined; held: Held },
+  nets: { student: Network; teacher: Network | undefined; y: Tensor | undefined; held: Held },
 ): Map<string, Term> {
   const out = new Map<string, Term>()
-  const { student, teacher, target, held } = nets
+  const { student, teacher, y, held } = nets
+  const rows = y && targetRows(y, spec.task, student.logits.shape.at(-1)!, spec.labelSmoothing)
+  const target = rows?.target
+  const labelSmoothing = rows?.labelSmoothing ?? 0
   if (!spec.methods.length) {
     if (!target)
       throw new OptionError('training without a teacher needs labels', {
         where: 'labels',
         hint: 'use --labels on, or distill from a teacher',
       })
-    out.set('label', { value: crossEntropy(student.logits, target, { labelSmoothing: spec.labelSmoothing }) })
+    out.set('label', { value: taskLoss(student.logits, target, spec.task, labelSmoothing) })
   }
   for (const { method, options } of spec.methods) {
     if (!teacher) throw new OptionError(`method '${method.key}' needs a teacher`, { where: 'teacher' })
+    if (spec.task.kind === 'values' && method.compares !== 'values')
+      throw new OptionError(`method '${method.key}' compares class scores, and the data has numbers to predict`, {
+        where: 'method',
+      })
     if (method.needs.labels === 'required' && !target)
       throw new OptionError(`method '${method.key}' needs labels`, { where: 'labels' })
     const ctx: LossContext = {
@@ -203,7 +235,7 @@ function lossTerms(
       student,
       teacher,
       target: method.needs.labels === 'unused' ? undefined : target,
-      labelSmoothing: spec.labelSmoothing,
+      labelSmoothing,
       scalar: (name) =>
         b.inputs.find((t) => t.name === `scalar/${method.key}/${name}`) ?? b.input(`scalar/${method.key}/${name}`, 'float32', []),
       param: (name, shape, fan) => held(`extra/${method.key}/${name}`, shape, { fan }),

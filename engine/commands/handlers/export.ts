@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { parsePreprocess, sequential, type DataSet, type Preprocess, type Splits } from '../../data/index.ts'
+import { parseAnyPreprocess, sequential, type AnyPreprocess, type DataSet, type Splits } from '../../data/index.ts'
 import { choosePreprocess, evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
 import { UnsupportedError } from '../../errors.ts'
 import { exportPackage, packageName, type PackageOptions } from '../../export/index.ts'
 import { fedInputs, probeTypes, sampleFeeds } from '../../inspect/index.ts'
-import { TensorData, type Model } from '../../ir/index.ts'
-import { Value, type Feeds } from '../../session/index.ts'
+import type { Model } from '../../ir/index.ts'
+import type { Feeds } from '../../session/index.ts'
+import { bindInputs, feedsOf } from '../../train/index.ts'
 import type { ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
 import { quantizeOn, readSource } from './quantizing.ts'
@@ -52,7 +53,7 @@ async function withoutData(input: Input, model: Model): Promise<Found> {
       hint: 'give --data',
     })
   return {
-    preprocess: stored === undefined ? undefined : parsePreprocess(JSON.parse(stored)),
+    preprocess: stored === undefined ? undefined : parseAnyPreprocess(JSON.parse(stored)),
     labels,
     golden: { inputs, origin: 'random inputs' },
   }
@@ -111,12 +112,12 @@ async function withData(input: Input, data: string, model: Model, ctx: HandlerCo
 }
 
 /** The first samples of the test share as one batch of the size that the model takes. */
-async function goldenInputs(model: Model, dataset: DataSet, splits: Splits, preprocess: Preprocess | undefined): Promise<Feeds> {
+async function goldenInputs(model: Model, dataset: DataSet, splits: Splits, preprocess: AnyPreprocess | undefined): Promise<Feeds> {
   const [port] = fedInputs(model.graph)
   const type = port!.type?.kind === 'tensor' ? port!.type : undefined
   const batch = typeof type?.shape?.[0] === 'number' ? type.shape[0] : GOLDEN
   const indices = Int32Array.from({ length: batch }, (_, i) => splits.test[i % splits.test.length]!)
-  for await (const { x, shape } of sequential({ dataset, indices, preprocess, batch }))
-    return { [port!.name]: Value.fromTensor(TensorData.of('float32', shape, x).as(type?.dtype ?? 'float32')) }
+  for await (const { inputs } of sequential({ dataset, indices, preprocess, batch }))
+    return feedsOf(bindInputs(model.graph, inputs), inputs)
   return {}
 }

@@ -1,4 +1,4 @@
-import type { DataSet, Preprocess, Splits } from '../../data/index.ts'
+import type { AnyPreprocess, DataSet, Splits } from '../../data/index.ts'
 import { ModelError, StillroomError, UnsupportedError } from '../../errors.ts'
 import { rebatch } from '../../inspect/index.ts'
 import { assertValid, type Model } from '../../ir/index.ts'
@@ -36,7 +36,7 @@ export interface QuantizeRequest {
   model: Model
   dataset: DataSet
   splits: Splits
-  preprocess: Preprocess | undefined
+  preprocess: AnyPreprocess | undefined
   scheme: string
   calibration: string
   granularity: string

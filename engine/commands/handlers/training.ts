@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { inputShape, type Preprocess } from '../../data/index.ts'
+import { batchInputs, type AnyPreprocess, type DataSet, type InputSpec } from '../../data/index.ts'
 import { OptionError, StillroomError, UnsupportedError } from '../../errors.ts'
 import { evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
 import { findLogits, prepareModel } from '../../inspect/index.ts'
@@ -9,7 +9,7 @@ import type { Model } from '../../ir/index.ts'
 import { findMethod, type Method } from '../../methods/index.ts'
 import { encodeModel, writeModel } from '../../onnx/index.ts'
 import { blockSize } from '../../session/index.ts'
-import { loadStudent } from '../../students/index.ts'
+import { loadStudent, type StudentContext } from '../../students/index.ts'
 import {
   augmentOf,
   fit,
@@ -17,6 +17,7 @@ import {
   readCheckpoint,
   rolesOf,
   shapesOf,
+  taskOf,
   toNet,
   withWeights,
   writeCheckpoint,
@@ -78,7 +79,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
   const chosen = await preprocessing(input, dataset, splits.train, labelled)
   ctx.emit('message', { level: 'info', text: chosen.text })
   for (const text of [...dataset.warnings, ...(prepared?.warnings ?? [])]) ctx.emit('message', { level: 'warning', text })
-  if (prepared && prepared.batch !== 'free')
+  if (prepared && prepared.batch !== 'free' && dataset.kind !== 'graph')
     throw new UnsupportedError(`the teacher runs with batches of ${prepared.batch} only`, {
       where: input.teacher!,
       hint: 'export it with a free batch dimension',
@@ -86,21 +87,21 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
 
   const teacherHash = teacherModel && sha256(encodeModel(teacherModel))
   const teacherNet = teacherModel && tapped(teacherModel)
-  const shape = chosen.preprocess ? inputShape(chosen.preprocess) : dataset.sample.shape
-  const classes = teacherNet ? widthOf(teacherNet, shape) : (dataset.classes?.length ?? 0)
-  if (classes < 2)
+  const inputs = batchInputs(dataset, chosen.preprocess, 1)
+  const classes = teacherNet ? widthOf(teacherNet, inputs) : outputsOf(dataset)
+  if (classes < (dataset.target?.kind === 'values' ? 1 : 2))
     throw new OptionError('training without a teacher needs labelled data', {
       where: 'labels',
       hint: 'use --labels on with a labelled data set',
     })
-  const source = await loadStudent(input.student, { input: shape, classes, seed: input.seed, teacher: teacherModel })
+  const source = await loadStudent(input.student, studentContext(dataset, inputs, classes, input.seed, teacherModel))
   let studentNet = tapped(source)
-  if (widthOf(studentNet, shape) !== classes)
-    throw new OptionError(`the student answers with ${widthOf(studentNet, shape)} values, ${classes} are expected`, {
+  if (widthOf(studentNet, inputs) !== classes)
+    throw new OptionError(`the student answers with ${widthOf(studentNet, inputs)} values, ${classes} are expected`, {
       where: 'student',
     })
   const pairs =
-    teacherNet && methods.some((m) => m.method.needs.features) ? pairLayers(studentNet, teacherNet, shape, input.pairs) : []
+    teacherNet && methods.some((m) => m.method.needs.features) ? pairLayers(studentNet, teacherNet, inputs, input.pairs) : []
   if (methods.some((m) => m.method.needs.features) && !pairs.length)
     throw new OptionError('no layers of student and teacher fit together', {
       where: 'pairs',
@@ -129,7 +130,6 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
     dataset,
     splits,
     labelled,
-    shape,
     classes,
     preprocess: chosen.preprocess,
   })
@@ -186,7 +186,6 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       splits,
       labelled,
       preprocess: chosen.preprocess,
-      shape,
     })
     const answer: Result = {
       run: run.id,
@@ -197,8 +196,8 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       metrics: done.metrics as Result['metrics'],
       labelsUsed: labelled && (methods.length === 0 || methods.some((m) => m.method.needs.labels !== 'unused')),
       ...(resume ? { resumedFromStep: resume.step } : {}),
-      ...(teacherModel ? { teacher: cost(teacherModel, shape) } : {}),
-      student: cost(model, shape),
+      ...(teacherModel ? { teacher: cost(teacherModel, inputs) } : {}),
+      student: cost(model, inputs),
       preprocess: chosen.preprocess,
       bestStep: result.step,
       stopped: result.stopped,
@@ -228,15 +227,39 @@ export function tapped(model: Model): Net {
 }
 
 /** The trained file says how its pixels are prepared, so that no later verb has to guess. */
-function described(model: Model, preprocess: Preprocess | undefined): Model {
+function described(model: Model, preprocess: AnyPreprocess | undefined): Model {
   if (!preprocess) return model
   return { ...model, metadata: new Map([...model.metadata, [PREPROCESS_KEY, JSON.stringify(preprocess)]]) }
 }
 
-export function widthOf(net: Net, shape: readonly number[]): number {
-  const t = shapesOf(net, shape).get(net.logits)
-  return t ? t.size : 0
+/** Classes or numbers that a network answers with, for each sample or, of rank 4, for each pixel. */
+export function widthOf(net: Net, inputs: readonly InputSpec[]): number {
+  const t = shapesOf(net, inputs).get(net.logits)
+  if (!t) return 0
+  return t.rank === 4 ? t.shape[1]! : t.size / t.shape[0]!
 }
+
+/** Outputs that a data set asks for: its classes, or the numbers to predict. */
+export const outputsOf = ({ target, classes }: DataSet): number =>
+  target?.kind === 'values' ? target.names.length : (classes?.length ?? 0)
+
+/** What a student is made for. */
+export const studentContext = (
+  dataset: DataSet,
+  inputs: readonly InputSpec[],
+  classes: number,
+  seed: number,
+  teacher?: Model,
+): StudentContext => ({
+  input: inputs[0]!.shape.slice(1),
+  inputs,
+  kind: dataset.kind,
+  target: dataset.target?.kind ?? 'class',
+  vocabulary: dataset.tokens?.vocabulary,
+  classes,
+  seed,
+  teacher,
+})
 
 interface Parts {
   studentNet: Net
@@ -244,7 +267,6 @@ interface Parts {
   dataset: FitOptions['samples']['dataset']
   splits: FitOptions['splits']
   labelled: boolean
-  shape: readonly number[]
   classes: number
   preprocess: FitOptions['samples']['preprocess']
 }
@@ -253,7 +275,8 @@ interface Parts {
 function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<FitOptions, 'on' | 'target'> {
   const preset = methods[0]?.method.defaults ?? {}
   const optimizer = input.optimizer ?? preset.optimizer ?? 'adamw'
-  const perEpoch = Math.max(1, Math.floor(Math.floor(p.splits.train.length / input.batch) / input.accumulate))
+  const whole = p.dataset.kind === 'graph'
+  const perEpoch = whole ? 1 : Math.max(1, Math.floor(Math.floor(p.splits.train.length / input.batch) / input.accumulate))
   const steps = input.steps ?? Math.max(1, Math.round((input.epochs ?? 20) * perEpoch))
   const views = methods.flatMap((m) => m.method.views?.(m.options) ?? [])
   return {
@@ -261,7 +284,7 @@ function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<
     teacher: p.teacher,
     samples: { dataset: p.dataset, preprocess: p.preprocess },
     splits: p.splits,
-    shape: p.shape,
+    task: taskOf(p.dataset, p.splits.train),
     classes: p.classes,
     labelled: p.labelled,
     methods,
@@ -291,11 +314,11 @@ export const parametersOf = (model: Model): number =>
   rolesOf(model.graph).parameters.reduce((n, name) => n + model.graph.initializers.get(name)!.size, 0)
 
 /** Parameters, bytes of the encoded file, multiply-accumulates of one sample. */
-export function cost(model: Model, shape: readonly number[]): Result['student'] {
+export function cost(model: Model, inputs: readonly InputSpec[]): Result['student'] {
   const net = toNet(model, model.graph.outputs[0]!.name)
   let flops = 0
   try {
-    const [first] = shapesOf(net, shape).values()
+    const [first] = shapesOf(net, inputs).values()
     for (const step of first?.b.steps ?? []) {
       const named = step.node.op
       if (named === 'Conv' || named === 'Gemm' || named === 'MatMul' || named === 'ConvTranspose')
@@ -319,7 +342,6 @@ async function finish(o: {
   splits: Parts['splits']
   labelled: boolean
   preprocess: Parts['preprocess']
-  shape: readonly number[]
 }) {
   const { ctx, input, dataset } = o
   const out = input.out ?? join(o.folder, 'out')

@@ -9,9 +9,9 @@ import {
   parsePreprocess,
   pixelStatistics,
   type DataSet,
-  type Preprocess,
+  type AnyPreprocess,
 } from '../../data/index.ts'
-import { choosePreprocess, openPredictor } from '../../evaluate/index.ts'
+import { choosePreprocess, openPredictor, prepared } from '../../evaluate/index.ts'
 import type { FitOptions } from '../../train/index.ts'
 import type { ParsedInput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
@@ -25,7 +25,7 @@ export async function preprocessing(
   dataset: DataSet,
   train: Int32Array,
   labelled: boolean,
-): Promise<{ preprocess: Preprocess | undefined; text: string }> {
+): Promise<{ preprocess: AnyPreprocess | undefined; text: string }> {
   const file = input.teacher ?? (/\.onnx$/.test(input.student) ? input.student : undefined)
   if (file) {
     const predictor = await openPredictor(file, { threads: input.threads, provider: input.provider })
@@ -40,7 +40,7 @@ export async function preprocessing(
       await predictor.release()
     }
   }
-  if (dataset.kind !== 'image') return { preprocess: undefined, text: 'samples are tensors and pass as they are' }
+  if (dataset.kind !== 'image') return prepared(dataset, train, input.preprocess)
   if (existsSync(input.preprocess))
     return {
       preprocess: parsePreprocess(JSON.parse(readFileSync(input.preprocess, 'utf8'))),
@@ -48,7 +48,7 @@ export async function preprocessing(
     }
   const plain = defaultPreprocess(dataset)
   const raw = await dataset.read(train.slice(0, 2000))
-  if (raw.kind === 'tensor') return { preprocess: plain, text: 'pixels in 0..1' }
+  if (raw.kind !== 'image' && raw.kind !== 'images') return { preprocess: plain, text: 'pixels in 0..1' }
   const { mean, std } = pixelStatistics(fitImages(raw, plain), channelCount(plain))
   const round = (v: number) => Number(v.toPrecision(4))
   const preprocess = { ...plain, mean: mean.map(round), std: std.map((v) => Math.max(1e-3, round(v))) }

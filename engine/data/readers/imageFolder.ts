@@ -1,25 +1,24 @@
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DataError } from '../../errors.ts'
-import { decodeImage, imageHeader } from '../format/image.ts'
-import { holdsImages, imageTree, type ImageTree } from '../format/imageTree.ts'
+import { decodeImage, imageHeader, isImageName } from '../format/image.ts'
+import { fileTree, holdsFiles, type FileTree } from '../format/fileTree.ts'
+import { hashFiles, mapAtOnce, numbered } from '../format/listing.ts'
 import { defineReader } from '../reader.ts'
 import type { DataSet, Image, OwnSplits, RawBatch } from '../types.ts'
 
 /** Files whose headers are looked at to know the set's size and channels, spread over all of them. */
 const LOOKED_AT = 128
-/** Files decoded at once: sharp works in the thread pool. */
-const AT_ONCE = 16
+
+const IMAGES = { matches: isImageName, plural: 'images' }
 
 /** A folder for each class, or images alone; JPEG, PNG, WebP, GIF, BMP. */
 export default defineReader({
   id: 'image-folder',
   title: 'a folder of images (JPEG, PNG, WebP, GIF, BMP), one folder for each class or flat',
-  recognises: ({ spec, entries }) => entries !== undefined && holdsImages(spec),
+  recognises: ({ spec, entries }) => entries !== undefined && holdsFiles(spec, IMAGES),
 
   async open({ spec: root, name }, options): Promise<DataSet> {
-    let tree = await imageTree(root)
+    let tree = await fileTree(root, IMAGES)
     if (options.corrupt === 'skip') tree = await withoutCorrupt(root, tree)
     const { files, splits } = tree
     const shape = await commonShape(root, files)
@@ -36,14 +35,7 @@ export default defineReader({
       ...named,
       ...(splits ? { splits } : {}),
       warnings: tree.warnings,
-      async contentHash() {
-        const hash = createHash('sha256')
-        for (const file of files) {
-          const bytes = await readFile(join(root, file))
-          hash.update(`${bytes.length} `).update(bytes)
-        }
-        return hash.digest('hex')
-      },
+      contentHash: () => hashFiles(root, files),
       async read(indices) {
         const images = await mapAtOnce([...indices], (index) =>
           decodeImage(join(root, files[index]!), join(root, files[index]!), channels),
@@ -54,13 +46,6 @@ export default defineReader({
     }
   },
 })
-
-function numbered(classOf: readonly string[]): { classes: string[]; labels: Int32Array } {
-  // By code unit, as torchvision's ImageFolder numbers them.
-  const classes = [...new Set(classOf)].sort()
-  const number = new Map(classes.map((name, i) => [name, i]))
-  return { classes, labels: Int32Array.from(classOf, (name) => number.get(name)!) }
-}
 
 /** Height and width (0 where they differ) and channels (gray only when all are). */
 async function commonShape(root: string, files: readonly string[]): Promise<[number, number, 1 | 3]> {
@@ -73,7 +58,7 @@ async function commonShape(root: string, files: readonly string[]): Promise<[num
   return [same((h) => h.height), same((h) => h.width), good.every((h) => h.channels === 1) ? 1 : 3]
 }
 
-async function withoutCorrupt(root: string, tree: ImageTree): Promise<ImageTree> {
+async function withoutCorrupt(root: string, tree: FileTree): Promise<FileTree> {
   const bad: string[] = []
   const good = await mapAtOnce(tree.files, (file) =>
     decodeImage(join(root, file), file).then(
@@ -110,14 +95,4 @@ function together(images: Image[]): RawBatch {
   const pixels = new Uint8Array(images.length * size)
   for (const [i, image] of images.entries()) pixels.set(image.pixels, i * size)
   return { kind: 'image', count: images.length, shape: [height, width, channels], pixels }
-}
-
-async function mapAtOnce<T, R>(items: readonly T[], map: (item: T) => Promise<R>): Promise<R[]> {
-  const out = new Array<R>(items.length)
-  let next = 0
-  const work = async () => {
-    for (let i = next++; i < items.length; i = next++) out[i] = await map(items[i]!)
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, work))
-  return out
 }

@@ -1,9 +1,11 @@
 /** The data readers. Generated from the files of this folder by `npm run gen`; do not edit. */
 import builtin from './builtin.ts'
 import cifar from './cifar.ts'
+import graph from './graph.ts'
 import idx from './idx.ts'
 import imageFolder from './imageFolder.ts'
 import numpy from './numpy.ts'
+import wavFolder from './wavFolder.ts'
 import type { Reader } from '../reader.ts'
 
-export const readers: readonly Reader[] = [builtin, cifar, idx, imageFolder, numpy]
+export const readers: readonly Reader[] = [builtin, cifar, graph, idx, imageFolder, numpy, wavFolder]

@@ -5,6 +5,7 @@ import { readWhole } from '../format/files.ts'
 import { isNpy, parseNpy, type NpyArray } from '../format/npy.ts'
 import { isZip, zipMembers } from '../format/zip.ts'
 import { defineReader } from '../reader.ts'
+import { isGraphFile } from './graph.ts'
 import type { OwnSplits, Range } from '../types.ts'
 
 /** Names that sample and label arrays go by: alone, or per part, as in `x_train` or `train_images`. */
@@ -19,7 +20,8 @@ type Arrays = Map<string, () => NpyArray>
 export default defineReader({
   id: 'numpy',
   title: 'an NPY or NPZ file',
-  recognises: ({ head, name }) => isNpy(head) || (isZip(head) && /\.npz$/i.test(name)),
+  recognises: async (source) =>
+    isNpy(source.head) || (isZip(source.head) && /\.npz$/i.test(source.name) && !(await isGraphFile(source))),
 
   async open({ spec, name, head }, { labels }) {
     const bytes = await readWhole(spec)

@@ -5,6 +5,10 @@ export interface MetricInputs {
   logits: Float32Array
   label: Int32Array
   teacherLogits: Float32Array
+  /** Numbers to predict, [samples, classes]; `logits` are then the predictions. */
+  target: Float32Array
+  /** Class of each pixel, where a row is one. */
+  pixelLabel: Int32Array
 }
 export type MetricInput = keyof MetricInputs
 
@@ -19,7 +23,7 @@ export interface MetricValue {
 
 /** An example is a test: `value` and `ci95` come from the formula, by hand, never from a run. */
 export interface MetricExample {
-  batch: { logits?: number[][]; label?: number[]; teacherLogits?: number[][] }
+  batch: { logits?: number[][]; label?: number[]; teacherLogits?: number[][]; target?: number[][]; pixelLabel?: number[] }
   options?: Record<string, unknown>
   value: number
 }
@@ -27,7 +31,7 @@ export interface MetricExample {
 export interface MetricDefinition<Reads extends MetricInput = MetricInput, Options extends z.ZodType = z.ZodType, State = unknown> {
   id: string
   title: string
-  unit: 'ratio' | 'nats' | 'squared-logits'
+  unit: 'ratio' | 'nats' | 'squared-logits' | 'target' | 'squared-target'
   better: 'higher' | 'lower'
   reads: readonly Reads[]
   options: Options
