@@ -2,9 +2,9 @@ import { axisOf, sizeOf } from '../../ir/index.ts'
 import { int } from '../attrs.ts'
 import { defineOp, type Tie } from '../rule.ts'
 import { where, type Tensor } from '../tensor.ts'
-import { axisIn } from '../support/axes.ts'
+import { axisIn, tieAxes } from '../support/axes.ts'
 import { reduction, reductionByAttribute, type ReductionSpec } from '../support/reduction.ts'
-import { isInteger } from '../support/values.ts'
+import { isInteger, knownValues } from '../support/values.ts'
 
 const sum: ReductionSpec = {
   flops: 1,
@@ -101,7 +101,10 @@ export const CumSum = defineOp({
   },
   grad: ({ x: [, axis], dy: [dy], a }) => [dy.emit('CumSum', [axis], { exclusive: a.exclusive, reverse: a.reverse ? 0 : 1 })],
   cost: ({ x: [x] }) => sizeOf(x.shape),
-  channels: () => [],
+  channels: ({ x }) => {
+    const axis = knownValues(x as never)(1)?.[0]
+    return axis === undefined ? [] : tieAxes(x[0].shape.length, (i) => i !== axisOf(axis, x[0].shape.length))
+  },
   examples: [
     { x: [[2, 3], { shape: [], dtype: 'int64', values: [1] }] },
     { x: [[2, 3], { shape: [], dtype: 'int64', values: [-2] }], a: { exclusive: 1 } },

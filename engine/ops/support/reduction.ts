@@ -33,6 +33,12 @@ const CALLS: readonly Call[] = [
   { axes: undefined, keep: 0 },
 ]
 
+const EMPTY_AXES: readonly Call[] = [
+  { axes: undefined, keep: 1, noop: 1 },
+  { axes: [], keep: 1, noop: 1 },
+  { axes: [], keep: 0 },
+]
+
 /** Reduced axes of a call, sorted. Without axes all are, or none where the attribute says so. */
 export function reducedAxes(rank: number, axes: readonly number[] | undefined, noop: number): number[] {
   if (axes?.length) return axes.map((a) => axisOf(a, rank)).sort((p, q) => p - q)
@@ -67,6 +73,7 @@ function build(type: string, since: number, spec: ReductionSpec, axesInput: bool
       return [{ dtype: x.dtype, shape: reducedShape(x.shape, axesOf(x.shape.length, a, wanted), a.keepdims !== 0) }]
     },
     grad({ x: [x], y: [y], dy: [dy], a, opt }) {
+      if (x.size === 0) return [x]
       const axes = axesOf(x.rank, a, opt(1) && numbersOf(opt(1)!))
       const kept = reducedShape(x.shape, axes, true)
       const keep = (t: Tensor) => (a.keepdims ? t : t.reshape(kept))
@@ -117,7 +124,7 @@ function build(type: string, since: number, spec: ReductionSpec, axesInput: bool
         (i) => rest.indexOf(i),
       )
     },
-    examples: [...CALLS, ...(axesInput ? [{ axes: undefined, keep: 1, noop: 1 }] : [])].map(example),
+    examples: [...CALLS, ...(axesInput ? EMPTY_AXES : [])].map(example),
   })
 }
 
