@@ -134,7 +134,15 @@ export class Builder {
   ): Tensor[] {
     const rule = this.rules.find(node.op, node.domain, this.opset)
     const options = { domain: node.domain, outputs: node.outputs.length, names: node.outputs, nodeName: node.name }
-    if (rule) return this.#call(rule, node.op, node.domain, inputs, node.attrs, options)
+    const probed = types !== undefined && node.outputs.every((name, i) => name === '' || types[i])
+    if (rule && !(rule.dataDependent && probed)) return this.#call(rule, node.op, node.domain, inputs, node.attrs, options)
+    if (rule)
+      try {
+        return this.#call(rule, node.op, node.domain, inputs, node.attrs, options)
+      } catch (error) {
+        if (!(error instanceof ModelError)) throw error
+        reason ??= rule.dataDependent
+      }
     const known = node.outputs.map((name, i) => {
       const type = types?.[i]
       if (!type)

@@ -105,7 +105,7 @@ import {
   GatherBlockQuantized,
 } from './rules/quantInteger.ts'
 import { QuantizeLinear, DequantizeLinear, QuantizeLinearMicrosoft, DequantizeLinearMicrosoft } from './rules/quantLinear.ts'
-import { ReverseSequence, CenterCropPad } from './rules/rearrange.ts'
+import { RandomNormal, RandomUniform, RandomNormalLike, RandomUniformLike, Bernoulli, Multinomial } from './rules/random.ts'
 import { RNN, GRU, LSTM } from './rules/recurrent.ts'
 import {
   ReduceSum,
@@ -132,6 +132,7 @@ import {
   ArgMin,
 } from './rules/reduce.ts'
 import { Resize } from './rules/resize.ts'
+import { ReverseSequence } from './rules/reverseSequence.ts'
 import { RoiAlign } from './rules/roiAlign.ts'
 import { RotaryEmbedding, RotaryEmbeddingMicrosoft } from './rules/rotary.ts'
 import { ScatterElements, ScatterND } from './rules/scatter.ts'
@@ -303,8 +304,12 @@ export const ops: readonly OpRule[] = [
   DequantizeLinear,
   QuantizeLinearMicrosoft,
   DequantizeLinearMicrosoft,
-  ReverseSequence,
-  CenterCropPad,
+  RandomNormal,
+  RandomUniform,
+  RandomNormalLike,
+  RandomUniformLike,
+  Bernoulli,
+  Multinomial,
   RNN,
   GRU,
   LSTM,
@@ -331,6 +336,7 @@ export const ops: readonly OpRule[] = [
   ArgMax,
   ArgMin,
   Resize,
+  ReverseSequence,
   RoiAlign,
   RotaryEmbedding,
   RotaryEmbeddingMicrosoft,

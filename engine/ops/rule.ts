@@ -136,6 +136,11 @@ export interface OpRule<S extends AttrSpec = AttrSpec> {
    * the operator that reads them must give meaning to.
    */
   readonly straightThrough?: boolean
+  /**
+   * Why the shapes of the outputs depend on data. `infer` may then fail, and the node is kept without a rule where a run told its types: it has no
+   * gradient, for this reason.
+   */
+  readonly dataDependent?: string
   /** Draws random numbers: never merged with an equal call. */
   readonly random?: boolean
   /** Calls that the generated tests make: shapes against ONNX Runtime, gradients of both orders against differences. */
