@@ -73,6 +73,8 @@ export interface DoorService {
   menu(action: MenuAction): void
   settings(): Settings
   readonly jobs: JobQueue
+  /** Where the window's own state is kept. */
+  readonly folder: string
   /** Folder of files that were sent by a page. */
   readonly inbox: string
   close(graceMs: number): Promise<void>
@@ -255,6 +257,7 @@ export function openDoorService({ start, store, native }: DoorServiceOptions): D
     menu: (action) => tell({ type: 'menu', action }),
     settings: () => settings.get(),
     jobs,
+    folder,
     inbox,
     async close(graceMs) {
       await Promise.all([jobs.close(graceMs), calls.close()])
