@@ -1,4 +1,4 @@
-import { gradcheck } from '../../inspect/gradcheck.ts'
+import { gradcheck } from '../../inspect/gradcheck/index.ts'
 import { readModel } from '../../onnx/index.ts'
 import { handler } from './handler.ts'
 

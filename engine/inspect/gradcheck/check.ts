@@ -1,0 +1,234 @@
+import { gradients } from '../../autodiff/index.ts'
+import { BugError, UnsupportedError } from '../../errors.ts'
+import { isFloat, type TensorData } from '../../ir/index.ts'
+import { where, type Builder, type Tensor } from '../../ops/index.ts'
+import { lower } from '../../passes/index.ts'
+import { random } from '../../random.ts'
+import { createSession, Value, type Feeds, type Session } from '../../session/index.ts'
+import { compareSlopes, DOUBLE, SINGLE, SKIPPED_AT_MOST, TOLERANCE, type Precision } from './stencil.ts'
+
+/** What is checked: outputs as functions of the builder's inputs, at one point. */
+export interface Subject {
+  b: Builder
+  /** The point: a value for each input of the builder, by its name. Its floats have the element type of the input. */
+  point: ReadonlyMap<string, TensorData>
+  /** Inputs to differentiate by. Those that the outputs do not depend on are checked too: their differences must vanish. */
+  wrt: readonly Tensor[]
+  outputs: readonly Tensor[]
+}
+
+export interface CheckOptions {
+  seed: number
+  /** Highest order; 2 checks both. */
+  order: 1 | 2
+  /** Entries tried in each tensor. */
+  entries?: number | undefined
+  threads?: number | undefined
+  /** Sessions run the graph as it was written: nothing of ONNX Runtime's optimizer is relied on. Set for large models. */
+  optimize?: boolean
+  signal?: AbortSignal | undefined
+  onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+export interface TensorCheck {
+  name: string
+  /** Largest relative error over the entries that were compared. */
+  relativeError: number
+  checked: number
+  /** Entries whose stencil crosses a kink. */
+  skipped: number
+  /** The entry with the largest error. */
+  worst?: { entry: number; expected: number; found: number }
+}
+
+export interface OrderCheck {
+  order: 1 | 2
+  passed: boolean
+  maxRelativeError: number
+  /** Share of the entries whose stencil crosses a kink; at most 5 % may. */
+  skippedShare: number
+  checked: number
+  skipped: number
+  tensors: TensorCheck[]
+}
+
+export interface Check {
+  seed: number
+  dtype: Precision['dtype']
+  orders: OrderCheck[]
+}
+
+/**
+ * Compares gradients with central differences. The scalar of order 1 is s = sum(w y + y^2 / 2) over all float outputs with w random, that
+ * of order 2 the product of s's gradient with a random direction. Scalars are summed in double whatever the inputs are.
+ * Errors: UnsupportedError where an operator has no gradient, or ONNX Runtime no kernel for the element type.
+ */
+export async function checkSubject(subject: Subject, o: CheckOptions): Promise<Check> {
+  const { b, wrt } = subject
+  const p = precisionOf(wrt)
+  const scalars = [weighted(await finite(subject, o), o.seed)]
+  const analytic = [gradients(scalars[0]!, wrt)]
+  if (o.order === 2) {
+    scalars.push(direction(analytic[0]!, o.seed))
+    analytic.push(gradients(scalars[1]!, wrt))
+  }
+  const gradient = await compiled(b, analytic.flat(), o)
+  try {
+    const forward = await compiled(b, scalars, o)
+    try {
+      const feeds = feedsOf(subject)
+      const exact = await gradient.run(feeds)
+      const found: TensorCheck[][] = scalars.map(() => [])
+      for (const [i, t] of wrt.entries()) {
+        o.signal?.throwIfAborted()
+        o.onProgress?.(i, wrt.length)
+        const slopes = scalars.map((_, k) => exact[`value/${k * wrt.length + i}`]!.numbers())
+        const checks = await compareTensor(t, slopes, feeds, forward, p, o)
+        checks.forEach((check, k) => found[k]!.push(check))
+      }
+      return { seed: o.seed, dtype: p.dtype, orders: found.map((tensors, k) => summary(k === 0 ? 1 : 2, tensors)) }
+    } finally {
+      await forward.release()
+    }
+  } finally {
+    await gradient.release()
+  }
+}
+
+/**
+ * `checkSubject` in double, and in single where ONNX Runtime has no double kernel and no lowering replaces it. `make` builds the subject
+ * anew for an element type.
+ */
+export async function checkInBestPrecision(make: (dtype: Precision['dtype']) => Subject, o: CheckOptions): Promise<Check> {
+  try {
+    return await checkSubject(make('float64'), o)
+  } catch (error) {
+    if (!isMissingKernel(error)) throw error
+    return checkSubject(make('float32'), o)
+  }
+}
+
+/** ONNX Runtime lacks a kernel, or its definition of the operator does not allow the element type. */
+export const isMissingKernel = (error: unknown): boolean =>
+  /no kernel for|NOT_IMPLEMENTED|Could not find an implementation|tensor\(double\)|type of \w+ is not supported/i.test(
+    String(error),
+  )
+
+function precisionOf(wrt: readonly Tensor[]): Precision {
+  const single = wrt.some((t) => t.dtype === 'float32')
+  if (wrt.some((t) => t.dtype !== (single ? 'float32' : 'float64')))
+    throw new BugError('tensors of a gradient check are all float32 or all float64')
+  return single ? SINGLE : DOUBLE
+}
+
+const feedsOf = (subject: Subject): Feeds =>
+  Object.fromEntries(subject.b.inputs.map((t) => [t.name, Value.fromTensor(valueAt(subject, t))]))
+
+function valueAt(subject: Subject, t: Tensor): TensorData {
+  const value = subject.point.get(t.name)
+  if (!value) throw new BugError(`the point of the gradient check lacks a value of ${t.toString()}`)
+  return value
+}
+
+/** The outputs with the entries that are infinite or no number at the point replaced by zeros: masked scores are minus infinity. */
+async function finite(subject: Subject, o: CheckOptions): Promise<Tensor[]> {
+  const outputs = subject.outputs.filter((y) => isFloat(y.dtype) && y.size > 0)
+  const session = await compiled(subject.b, outputs, o)
+  try {
+    const found = await session.run(feedsOf(subject))
+    return outputs.map((y, i) => {
+      const mask = Uint8Array.from(found[`value/${i}`]!.numbers(), (v) => (Number.isFinite(v) ? 1 : 0))
+      return mask.includes(0) ? where(y.b.array('bool', y.shape, mask), y, 0) : y
+    })
+  } finally {
+    await session.release()
+  }
+}
+
+/** sum(w y + y^2 / 2) over the float outputs. */
+function weighted(outputs: readonly Tensor[], seed: number): Tensor {
+  const terms = outputs.map((y, i) => {
+    const wide = y.cast('float64')
+    const w = random(seed, 'weight', i).fillNormal(new Float64Array(y.size))
+    return wide
+      .mul(y.b.array('float64', y.shape, w))
+      .add(wide.square().mul(0.5))
+      .sum()
+  })
+  const [first, ...rest] = terms
+  if (!first) throw new UnsupportedError('the model has no float output to differentiate')
+  return rest.reduce((s, t) => s.add(t), first)
+}
+
+/** Product of gradients with a random direction of length about one per tensor. */
+function direction(grads: readonly Tensor[], seed: number): Tensor {
+  return grads
+    .map((g, i) => {
+      const v = random(seed, 'direction', i).fillNormal(new Float64Array(g.size), 0, 1 / Math.sqrt(Math.max(1, g.size)))
+      return g
+        .cast('float64')
+        .mul(g.b.array('float64', g.shape, v))
+        .sum()
+    })
+    .reduce((s, t) => s.add(t))
+}
+
+async function compiled(b: Builder, values: readonly Tensor[], o: CheckOptions): Promise<Session> {
+  const lowered = lower(b, values)
+  const outputs = Object.fromEntries(values.map((t, i) => [`value/${i}`, lowered.at(t)]))
+  const level = o.optimize ? 'all' : 'disabled'
+  return createSession(lowered.b.model(outputs, { name: 'gradcheck' }), { threads: o.threads, name: 'gradient check', level })
+}
+
+/** Entries of one tensor, drawn at random, each against all scalars at once. */
+async function compareTensor(
+  t: Tensor,
+  analytic: readonly ArrayLike<number>[],
+  feeds: Feeds,
+  forward: Session,
+  p: Precision,
+  o: CheckOptions,
+): Promise<TensorCheck[]> {
+  const data = Float64Array.from(feeds[t.name]!.numbers())
+  const run = async (values: Float64Array): Promise<number[]> => {
+    const found = await forward.run({ ...feeds, [t.name]: Value.from(p.dtype, t.shape, values) })
+    return analytic.map((_, k) => found[`value/${k}`]!.data[0] as number)
+  }
+  const middle = await run(data)
+  const size = Math.max(1, t.size)
+  const scale = analytic.map((g) => Math.sqrt(Array.from(g).reduce((s, v) => s + v * v, 0) / size))
+  const typical = Math.max(1e-3, Math.sqrt(data.reduce((s, v) => s + v * v, 0) / size))
+  const out: TensorCheck[] = analytic.map(() => ({ name: t.name, relativeError: 0, checked: 0, skipped: 0 }))
+  for (const i of random(o.seed, 'entries', t.name)
+    .permutation(t.size)
+    .slice(0, o.entries ?? 12)) {
+    const at = (x: number): Promise<number[]> => {
+      const moved = data.slice()
+      moved[i] = x
+      return run(moved)
+    }
+    const expected = analytic.map((g) => g[i]!)
+    const compared = await compareSlopes(at, data[i]!, middle, expected, typical, scale, p)
+    for (const [k, { error, kink, difference }] of compared.entries()) {
+      const check = out[k]!
+      if (kink) check.skipped++
+      else {
+        check.checked++
+        if (error >= check.relativeError) {
+          check.relativeError = error
+          check.worst = { entry: i, expected: difference, found: expected[k]! }
+        }
+      }
+    }
+  }
+  return out
+}
+
+function summary(order: 1 | 2, tensors: TensorCheck[]): OrderCheck {
+  const checked = tensors.reduce((n, t) => n + t.checked, 0)
+  const skipped = tensors.reduce((n, t) => n + t.skipped, 0)
+  const maxRelativeError = tensors.reduce((m, t) => Math.max(m, t.relativeError), 0)
+  const skippedShare = skipped / Math.max(1, checked + skipped)
+  const passed = maxRelativeError < TOLERANCE && skippedShare <= SKIPPED_AT_MOST && checked > 0
+  return { order, passed, maxRelativeError, skippedShare, checked, skipped, tensors }
+}

@@ -1,0 +1,98 @@
+import { ModelError, UnsupportedError } from '../../errors.ts'
+import { isFloat, sizeOf, TensorData, type Graph, type Model } from '../../ir/index.ts'
+import { inlineFunctions, upgradeOpset } from '../../onnx/index.ts'
+import { inlineGraph, newBuilder, type Tensor } from '../../ops/index.ts'
+import { random } from '../../random.ts'
+import { bindDims, fedInputs, isSymbolic, sampleFeeds, TRIAL_SIZES } from '../samples.ts'
+import { checkInBestPrecision, type CheckOptions, type Subject, type TensorCheck } from './check.ts'
+import { retype } from './retype.ts'
+import type { Precision } from './stencil.ts'
+
+export interface GradcheckOptions extends Omit<CheckOptions, 'optimize'> {
+  wrt: 'parameters' | 'inputs' | 'all'
+}
+
+export interface GradcheckResult {
+  passed: boolean
+  order: number
+  seed: number
+  /** Element type that the comparison was made in; double unless ONNX Runtime lacks a kernel. */
+  dtype: Precision['dtype']
+  maxRelativeError: number
+  /** Share of the entries whose stencil crosses a kink; at most 5 % may. */
+  skippedShare: number
+  tensors: TensorCheck[]
+}
+
+/**
+ * Compares a model's gradients with central differences, in double precision (operators without a double kernel are decomposed) or,
+ * where that cannot be, in single with wide steps. The point: the model's own weights and normal inputs. Free dimensions are bound to 2, or
+ * where that does not fit to the first trial size that does.
+ * Errors: UnsupportedError naming the node that has no gradient, or an input that cannot be fed.
+ */
+export async function gradcheck(model: Model, o: GradcheckOptions): Promise<GradcheckResult> {
+  const { model: upgraded } = upgradeOpset(inlineFunctions(model))
+  const { dtype, seed, orders } = await checkInBestPrecision((dtype) => fitting(retype(upgraded, dtype).graph, dtype, o), {
+    ...o,
+    optimize: true,
+  })
+  const { order, maxRelativeError, skippedShare, tensors } = orders.at(-1)!
+  return { passed: orders.every((c) => c.passed), order, seed, dtype, maxRelativeError, skippedShare, tensors }
+}
+
+type Shapes = ReadonlyMap<string, readonly number[]>
+
+/** The graph on the smallest inputs that fit. Errors: those of the first try, where nothing fits. */
+function fitting(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions): Subject {
+  const sizes = isSymbolic(graph) ? [2, ...TRIAL_SIZES] : [2]
+  const errors: unknown[] = []
+  for (const [i, size] of sizes.entries())
+    try {
+      return subjectOf(graph, dtype, o, i === 0 ? undefined : bindDims(graph, size, 2))
+    } catch (error) {
+      if (!(error instanceof ModelError || error instanceof UnsupportedError)) throw error
+      errors.push(error)
+    }
+  throw errors[0]
+}
+
+/** A graph of one float type at its own weights and random inputs. */
+function subjectOf(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions, shapes: Shapes | undefined): Subject {
+  const b = newBuilder()
+  const point = new Map<string, TensorData>()
+  const wrt: Tensor[] = []
+  const declare = (name: string, data: TensorData, wanted: boolean): Tensor => {
+    const t = b.input(name, dtype, data.dims)
+    point.set(t.name, data)
+    if (wanted) wrt.push(t)
+    return t
+  }
+  const inputs = new Map<string, Tensor>()
+  const bound = new Map<string, readonly number[]>()
+  for (const { name, type } of fedInputs(graph)) {
+    if (type?.kind !== 'tensor' || !type.shape)
+      throw new UnsupportedError(`input '${name}' is no tensor of known rank`, { hint: 'its gradient cannot be checked' })
+    const dims = shapes?.get(name) ?? type.shape.map((d) => (typeof d === 'number' && d > 0 ? d : 2))
+    bound.set(name, dims)
+    if (!isFloat(type.dtype)) continue
+    const data = random(o.seed, 'gradcheck', name).fillNormal(new Float64Array(sizeOf(dims)))
+    inputs.set(name, declare(name, TensorData.from(dtype, dims, data), o.wrt !== 'parameters'))
+  }
+  // Indices, masks and rates are known numbers that most models accept.
+  const sample = sampleFeeds(graph, bound)
+  for (const [name, dims] of bound) {
+    if (inputs.has(name)) continue
+    const value = sample?.[name]
+    if (!value) throw new UnsupportedError(`input '${name}' cannot be fed with sample values`)
+    inputs.set(name, b.constant(TensorData.of(value.dtype, dims, value.data)))
+  }
+  // Running statistics are no parameters: the forward pass moves them. Only `all` checks them.
+  const statistics = new Set(graph.nodes.flatMap((n) => (n.op === 'BatchNormalization' ? n.inputs.slice(3, 5) : [])))
+  const values = inlineGraph(b, graph, inputs, {
+    initializer: (name, data) => {
+      if (!isFloat(data.dtype) || data.dims.length === 0) return undefined
+      return declare(name, data, statistics.has(name) ? o.wrt === 'all' : o.wrt !== 'inputs')
+    },
+  })
+  return { b, point, wrt, outputs: graph.outputs.flatMap(({ name }) => values.get(name) ?? []) }
+}
