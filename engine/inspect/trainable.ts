@@ -1,6 +1,7 @@
-import { isFloat, subgraphs, type Graph, type Model, type Node } from '../ir/index.ts'
+import { isFloat, type Graph, type Model, type Node } from '../ir/index.ts'
 import { ruleBook, WORKING_OPSET, type TensorType } from '../ops/index.ts'
 import { constantsOf, opName } from './table.ts'
+import { hasControlFlow, missingWrittenOut } from './writtenOut.ts'
 
 export interface MissingGradient {
   node: string
@@ -15,6 +16,7 @@ export interface MissingGradient {
  */
 export function missingGradients(model: Model, types: ReadonlyMap<string, TensorType>): MissingGradient[] {
   const { graph } = model
+  if (hasControlFlow(graph.nodes)) return missingWrittenOut(model, types)
   const reaching = towardsOutputs(graph)
   const weights = [...constantsOf(graph)].flatMap(([name, data]) => (isFloat(data.dtype) && data.size > 1 ? [name] : []))
   const carrying = new Set(weights.length ? weights : graph.inputs.map((v) => v.name))
@@ -29,14 +31,13 @@ export function missingGradients(model: Model, types: ReadonlyMap<string, Tensor
     }
     // No float comes out: indices and shapes carry no gradient, whatever the operator.
     if (!node.outputs.some((v) => carrying.has(v))) continue
-    const reason = whyNot(node, rule)
+    const reason = whyNot(rule)
     if (reason) missing.push({ node: node.name || (node.outputs[0] ?? ''), op: opName(node), reason })
   }
   return missing
 }
 
-function whyNot(node: Node, rule: ReturnType<typeof ruleBook.find>): string | undefined {
-  if (subgraphs(node).length) return 'control flow cannot be compiled into a training graph'
+function whyNot(rule: ReturnType<typeof ruleBook.find>): string | undefined {
   if (!rule) return 'no rule for this operator; a rule would go to engine/ops/rules, see docs/adding.md'
   return typeof rule.grad === 'object' ? rule.grad.none : undefined
 }

@@ -11,6 +11,7 @@ export * from './opset.ts'
 export * from './inline.ts'
 export { Optional, Sequence, type Value } from './inlineValues.ts'
 export * from './replay.ts'
+export { withFedDraws, type DrawKind, type FedDraw } from './support/draws.ts'
 export { UNROLL_CEILING } from './support/unroll.ts'
 export { batchNorm } from './rules/norm.ts'
 
