@@ -236,7 +236,7 @@ function transposed(
     const extra = a.output_padding?.[i] ?? 0
     const full = strides[i]! * (size[i]! - 1) + extra + (kernel[i]! - 1) * dilations[i]! + 1
     const same = a.auto_pad.startsWith('SAME')
-    const wanted = a.output_shape?.slice(-n)[i] ?? (same ? size[i]! * strides[i]! : undefined)
+    const wanted = a.output_shape?.slice(-n)[i] ?? (same ? Math.min(full, size[i]! * strides[i]!) : undefined)
     if (wanted === undefined) {
       begin.push(a.auto_pad === 'VALID' ? 0 : (a.pads?.[i] ?? 0))
       end.push(a.auto_pad === 'VALID' ? 0 : (a.pads?.[i + n] ?? 0))

@@ -30,7 +30,9 @@ export const LpPool = defineOp({
     if (a.kernel_shape?.length !== x.shape.length - 2)
       fail(`kernel_shape has ${a.kernel_shape?.length ?? 0} entries for ${x.shape.length - 2} spatial axes`)
     if (a.p < 1) fail(`norm of order ${a.p}, expected at least 1`)
-    return [{ dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...window(x, a).out] }]
+    const { out } = window(x, a)
+    if (out.some((o) => o < 1)) fail('the window is larger than the padded input')
+    return [{ dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...out] }]
   },
   // dx = |x|^(p-1) sign(x) * sum over the windows that hold it of dy / y^(p-1).
   grad({ x: [x], y: [y], dy: [dy], a }) {

@@ -15,7 +15,9 @@ function pooled({ x: [x], a, fail }: InferContext<SpatialAttrs & { ceil_mode: nu
   if (x.shape.length < 3) fail(`input of rank ${x.shape.length}, expected at least 3`)
   if (a.kernel_shape?.length !== x.shape.length - 2)
     fail(`kernel_shape has ${a.kernel_shape?.length ?? 0} entries for ${x.shape.length - 2} spatial axes`)
-  return [...x.shape.slice(0, 2), ...window(x, a).out]
+  const { out } = window(x, a)
+  if (out.some((o) => o < 1)) fail('the window is larger than the padded input')
+  return [...x.shape.slice(0, 2), ...out]
 }
 
 /** Largest value of each window. Second output: flat index of it in x. Spec: onnx MaxPool-12. */

@@ -18,7 +18,8 @@ export const averagePoolInDouble = expansion('AveragePool', inDouble)
 export const lpPoolInDouble = expansion('LpPool', inDouble)
 export const maxUnpoolInDouble = expansion('MaxUnpool', inDouble)
 export const resizeInDouble = expansion('Resize', inDouble)
-export const col2ImInDouble = expansion('Col2Im', inDouble)
+/** Off images, the kernel was measured to leave strides and pads out. */
+export const col2ImAnywhere = expansion('Col2Im', (ctx) => inDouble(ctx) || ctx.x[1].size !== 2)
 export const convTransposeInDouble = expansion('ConvTranspose', inDouble)
 export const globalMaxPoolInDouble = expansion('GlobalMaxPool', inDouble)
 /** Not a kernel but a function of many nodes; the expansion shares its statistics with the gradient. */
