@@ -45,6 +45,7 @@ import { GroupQueryAttention } from './rules/groupQueryAttention.ts'
 import { Gather, GatherElements, GatherND, TopK, Trilu } from './rules/indexing.ts'
 import { Concat, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
 import { MatMul, Gemm } from './rules/linear.ts'
+import { NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss } from './rules/losses.ts'
 import { LpPool } from './rules/lpPool.ts'
 import { MatMulNBits } from './rules/matMulNBits.ts'
 import {
@@ -137,6 +138,7 @@ import { RoiAlign } from './rules/roiAlign.ts'
 import { RotaryEmbedding, RotaryEmbeddingMicrosoft } from './rules/rotary.ts'
 import { ScatterElements, ScatterND } from './rules/scatter.ts'
 import { Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, StopGradient, Cast, CastLike } from './rules/shape.ts'
+import { HannWindow, HammingWindow, BlackmanWindow, MelWeightMatrix, DFT, STFT } from './rules/signal.ts'
 import { Softmax, LogSoftmax, Hardmax } from './rules/softmax.ts'
 import { Standardize, StandardizeGrad } from './rules/standardize.ts'
 import type { OpRule } from './rule.ts'
@@ -241,6 +243,8 @@ export const ops: readonly OpRule[] = [
   SpaceToDepth,
   MatMul,
   Gemm,
+  NegativeLogLikelihoodLoss,
+  SoftmaxCrossEntropyLoss,
   LpPool,
   MatMulNBits,
   Exp,
@@ -351,6 +355,12 @@ export const ops: readonly OpRule[] = [
   StopGradient,
   Cast,
   CastLike,
+  HannWindow,
+  HammingWindow,
+  BlackmanWindow,
+  MelWeightMatrix,
+  DFT,
+  STFT,
   Softmax,
   LogSoftmax,
   Hardmax,
