@@ -1,4 +1,4 @@
-import { isFloat, type Graph, type Model, type TensorData } from '../ir/index.ts'
+import { isFloat, subgraphs, type Graph, type Model, type TensorData } from '../ir/index.ts'
 
 /** What each float initializer of a trainable model is. */
 export interface Roles {
@@ -20,6 +20,9 @@ const PARAMETER_INPUTS: Readonly<Record<string, readonly number[]>> = {
   GroupNormalization: [1, 2],
   PRelu: [1],
   Gather: [0],
+  LSTM: [1, 2, 3, 7],
+  GRU: [1, 2, 3],
+  RNN: [1, 2, 3],
 }
 
 /** Operators whose constants are settings, not weights. */
@@ -36,18 +39,27 @@ const SETTINGS = new Set([
   'Dropout',
 ])
 
-/** Tells parameters, statistics and constants apart. Errors: none; a model without parameters gives an empty list. */
+/**
+ * Tells parameters, statistics and constants apart; weights that loops and branches take from the graph around them count as well.
+ * Errors: none; a model without parameters gives an empty list.
+ */
 export function rolesOf(graph: Graph): Roles {
   const parameters = new Set<string>()
   const statistics = new Set<string>()
-  for (const node of graph.nodes)
-    node.inputs.forEach((name, i) => {
-      const data = graph.initializers.get(name)
-      if (!data || !isFloat(data.dtype)) return
-      if (node.op === 'BatchNormalization' && i >= 3) statistics.add(name)
-      else if (PARAMETER_INPUTS[node.op]?.includes(i)) parameters.add(name)
-      else if (!PARAMETER_INPUTS[node.op] && !SETTINGS.has(node.op) && data.size > 1) parameters.add(name)
-    })
+  const visit = ({ nodes }: Graph): void => {
+    for (const node of nodes) {
+      subgraphs(node).forEach(visit)
+      node.inputs.forEach((name, i) => {
+        const data = graph.initializers.get(name)
+        if (!data || !isFloat(data.dtype)) return
+        if (node.op === 'BatchNormalization' && i >= 3) statistics.add(name)
+        else if (PARAMETER_INPUTS[node.op]?.includes(i)) parameters.add(name)
+        else if (!PARAMETER_INPUTS[node.op] && !SETTINGS.has(node.op) && !subgraphs(node).length && data.size > 1)
+          parameters.add(name)
+      })
+    }
+  }
+  visit(graph)
   for (const name of statistics) parameters.delete(name)
   return { parameters: [...parameters], statistics: [...statistics] }
 }

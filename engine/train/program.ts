@@ -169,9 +169,10 @@ function trainable(
         const [data, ratio] = inputs as (Tensor | undefined)[]
         const r = ratio?.scalarValue ?? 0.5
         if (r === 0 || getInt(node, 'is_test', 0) === 1) return [data!]
-        const name = `mask/${node.outputs[0]!}`
-        masks.push({ name, shape: data!.shape, ratio: r })
-        return [data!.mul(b.input(name, 'float32', data!.shape))]
+        // In the body of a loop every pass has a mask of its own, and a name for it.
+        const mask = b.input(`mask/${node.outputs[0]!}`, 'float32', data!.shape)
+        masks.push({ name: mask.name, shape: mask.shape, ratio: r })
+        return [data!.mul(mask)]
       }
       return undefined
     },
