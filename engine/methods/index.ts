@@ -4,6 +4,7 @@ import type { Method } from './method.ts'
 
 export type * from './method.ts'
 export type * from './lab.ts'
+export { FORMULA_DIGITS } from './method.ts'
 export { methods }
 
 /** A method of the catalogue by its key. Errors: OptionError naming the keys there are. */

@@ -1,3 +1,6 @@
+import type { Progress } from './method.ts'
+import type { Rows } from './reference.ts'
+
 /**
  * What a method's check may do: small trainings on data drawn by this program. The trainer implements it, so that checks stay
  * beside their formulas without knowing how training works.
@@ -11,11 +14,47 @@ export interface Lab {
   evaluate(model: LabModel, data: LabData, options?: { teacher?: LabModel; part?: 'train' | 'test' }): Promise<LabScore>
   /** Logits, row by row. */
   logits(model: LabModel, data: LabData, indices: Int32Array): Promise<Float32Array>
+  /** A method's loss on given numbers, and its gradient. */
+  formula(key: string, at: FormulaPoint): Promise<FormulaValue>
+  /** A parameter after a method's own optimizer rule took one step for each set of gradients. */
+  update(key: string, at: UpdatePoint): Promise<number[]>
+}
+
+/** Numbers to put into a method's loss. */
+export interface FormulaPoint {
+  /** Logits, a row for each sample. */
+  student: Rows
+  teacher: Rows
+  labels?: readonly number[]
+  options?: Record<string, unknown>
+  stage?: string
+  progress?: Progress
+  features?: readonly Record<'student' | 'teacher', { shape: readonly number[]; values: readonly number[] }>[]
+  /** Values of the method's own trainable tensors, by name. */
+  params?: Readonly<Record<string, readonly number[]>>
+}
+
+export interface FormulaValue {
+  /** Terms times their weights, and the sum of them. */
+  terms: Readonly<Record<string, number>>
+  total: number
+  /** Of the total with respect to the student's logits, row by row; zeros where it does not depend on them. */
+  gradient: readonly number[]
+}
+
+export interface UpdatePoint {
+  start: readonly number[]
+  /** For each step, a gradient for each group that reaches the parameter. */
+  gradients: readonly Readonly<Record<string, readonly number[]>>[]
+  lr: number
+  momentum: number
+  weightDecay: number
+  options?: Record<string, unknown>
 }
 
 export type LabDataSpec =
-  /** `builtin:` data set, see `data inspect builtin:glyphs`. */
-  | { builtin: string }
+  /** `builtin:` data set, see `data inspect builtin:glyphs`. With `known`, classes from that number on are clutter: unlabelled, never tested. */
+  | { builtin: string; known?: number }
   /** Rows of numbers; the last `test` rows are the test part. */
   | { values: Float32Array; width: number; labels: Int32Array; classes: number; test: number }
 
@@ -28,9 +67,11 @@ export interface LabData {
 
 export interface LabModel {
   readonly parameters: number
+  /** Samples it learned from. */
+  readonly samples: number
   /** Mean of each loss term over the last tenth of the steps. */
   readonly terms: Readonly<Record<string, number>>
-  /** Mean of each loss term over the first twentieth of the steps of each stage (`stage/term`), and over its last twentieth (`stage/term/end`). */
+  /** Each loss term at the first step of each stage (`stage/term`), and its mean over the last twentieth of the stage (`stage/term/end`). */
   readonly stageTerms: Readonly<Record<string, number>>
 }
 
@@ -48,11 +89,14 @@ export interface LabTraining {
   momentum?: number
   schedule?: string
   augment?: readonly string[]
+  /** `off`: the trainer never sees them. */
   labels?: 'on' | 'off'
   /** Samples to train on; the whole training part when absent. */
   indices?: Int32Array
   /** Teacher outputs computed once on the unaugmented samples and used for every view of them. */
   teacherView?: 'same' | 'clean'
+  /** A trained network of the same template, whose weights are the first ones. */
+  start?: LabModel
   /** Student value = teacher value for feature losses, by tap number (see docs); automatic when absent. */
   pairs?: readonly string[]
   seed?: number

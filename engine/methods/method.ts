@@ -65,13 +65,33 @@ export interface UpdateRule<O> {
   }): { p: Tensor; slots: Record<string, Tensor> }
 }
 
-/** What a check compares: the claim holds when every measured number, averaged over the seeds, reaches what is required. */
+/** The teacher's answers to all training samples, before training. */
+export interface Pool {
+  /** Training samples, by index in the data set. */
+  indices: Int32Array
+  /** One row for each of them. */
+  logits: Float32Array
+  classes: number
+}
+
+/**
+ * What a check compares: the claim holds when every required number, averaged over the seeds, is reached. NaN reaches nothing.
+ * Numbers that are measured and not required are shown beside.
+ */
 export interface MethodCheck {
   claim: string
   required: Readonly<Record<string, number>>
-  /** Directions that must hold besides, e.g. of a control; NaN or below required fails. */
+  /**
+   * The formula alone, in a moment: decimal digits to which loss, gradient or update agree with the paper's equation worked out in
+   * float64. It stands in the result as `formulaDigits`.
+   */
+  formula(lab: Lab): Promise<number>
+  /** What the method is claimed to do, by small trainings. */
   measure(lab: Lab): Promise<Record<string, number>>
 }
+
+/** What every formula must reach: float32 rounding leaves more. */
+export const FORMULA_DIGITS = 5
 
 /** One published method: one file. Everything but `loss` and `check` is optional; a method never reaches into the trainer. */
 export interface Method<O = unknown> {
@@ -91,10 +111,12 @@ export interface Method<O = unknown> {
   /** Augmentations the method is defined with, in place of the user's; ids of `data/augment`, options after a colon. */
   views?(o: O): readonly string[]
   readonly update?: UpdateRule<O>
+  /** Chooses the samples to learn from by what the teacher says of them; undefined: all. Labels are not shown. */
+  select?(pool: Pool, o: O): Int32Array | undefined
   /** Training defaults that differ from the trainer's. */
   readonly defaults?: Readonly<{ optimizer?: string; lr?: number; schedule?: string; weightDecay?: number; clip?: number }>
   /** The same method with a wrong sign or a dropped term in its own formula: the check must fail with it. */
-  readonly sabotage: Partial<Pick<Method<O>, 'loss' | 'scalars' | 'stages' | 'views' | 'update'>>
+  readonly sabotage: Partial<Pick<Method<O>, 'loss' | 'scalars' | 'stages' | 'views' | 'update' | 'select'>>
   readonly check: MethodCheck
 }
 

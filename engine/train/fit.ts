@@ -20,6 +20,7 @@ import { makeJudge } from './judge.ts'
 import { logitsOf, type Answers, type Samples } from './logits.ts'
 import { rolesOf } from './parameters.ts'
 import { compileStep, type Init, type Net, type Program, type StepSpec } from './program.ts'
+import { chosenSamples } from './select.ts'
 import type { Task } from './task.ts'
 
 export interface FitOptions {
@@ -88,11 +89,14 @@ export interface Fit {
   steps: number
   seconds: number
   stepsPerSecond: number
+  /** Training samples; those that a method left out are not counted. */
+  samples: number
   stopped: 'end' | 'patience'
 }
 
 /** Runs the training loop. A stop request ends in a checkpoint and an error of code `interrupted`. Same options, same bits (one thread, CPU). */
-export async function fit(o: FitOptions): Promise<Fit> {
+export async function fit(given: FitOptions): Promise<Fit> {
+  const o = await chosenSamples(given, teacherRows)
   const batcher = makeBatcher({
     dataset: o.samples.dataset,
     indices: o.splits.train,
@@ -118,6 +122,8 @@ export async function fit(o: FitOptions): Promise<Fit> {
     if (step >= stage.end || stopped !== 'end') continue
     o.on.stage?.(stage.name, index + 1, stages.length)
     const run = await compileStage(o, stage.name, batcher, teacher)
+    // A stage is a training of its own: moments of another loss would scale its first steps wrongly.
+    if (step === stage.start) state = new Map([...state].filter(([name]) => !name.startsWith('slot/')))
     state = begin(run.programs, state, o.seed)
     try {
       while (step < stage.end) {
@@ -167,6 +173,7 @@ export async function fit(o: FitOptions): Promise<Fit> {
     steps: step,
     seconds,
     stepsPerSecond: (step - first) / Math.max(seconds, 1e-9),
+    samples: o.splits.train.length,
     stopped,
   }
 }
@@ -325,7 +332,7 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
       const feeds: Record<string, Value> = { ...feedsOf(program.inputs, batch.inputs), lr: Value.from('float32', [], [lr]) }
       if (o.labelled && batch.y) feeds.y = Value.of('float32', batcher.target!, batch.y)
       if (teacher.kind === 'fed') feeds['teacher/logits'] = Value.of('float32', teacher.shape, await teacher.at(batch))
-      for (const [name, value] of Object.entries(optimizer.hostScalars?.(at, optimizerOptions) ?? {}))
+      for (const [name, value] of Object.entries(optimizer.hostScalars?.(progress.step, optimizerOptions) ?? {}))
         feeds[`optimizer/${name}`] = Value.from('float32', [], [value])
       if (o.ema !== undefined) feeds['ema/decay'] = Value.from('float32', [], [emaDecayAt(at, o.ema)])
       for (const { method, options } of o.methods)

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { crossEntropy, softKl } from '../../losses/index.ts'
 import { defineMethod, type LossContext } from '../method.ts'
+import { mixture } from '../mixture.ts'
+import { digits, drawRows, kl, meanOf, softmax, type Rows } from '../reference.ts'
 
 interface Options {
   temperature: number
@@ -15,6 +17,18 @@ const loss = ({ student, teacher, target, labelSmoothing }: LossContext, { tempe
   ...(target ? { hard: { weight: 1 - a, value: crossEntropy(student.logits, target, { labelSmoothing }) } } : {}),
   soft: { weight: sign * (target ? a : 1) * T ** 2, value: softKl(student.logits, teacher.logits, T) },
 })
+
+/** The loss, and its gradient (1 - a) (p_S - y) + a T (p_S^T - p_T^T) for each sample (section 2, equation 2), over the batch. */
+function byHand(student: Rows, teacher: Rows, labels: readonly number[], { temperature: T, alpha: a }: Options): number[] {
+  const value = meanOf(
+    student.map((s, n) => -(1 - a) * Math.log(softmax(s)[labels[n]!]!) + a * T ** 2 * kl(softmax(teacher[n]!, T), softmax(s, T))),
+  )
+  const gradient = student.flatMap((s, n) => {
+    const [hard, soft, wanted] = [softmax(s), softmax(s, T), softmax(teacher[n]!, T)]
+    return s.map((_, c) => ((1 - a) * (hard[c]! - (c === labels[n] ? 1 : 0)) + a * T * (soft[c]! - wanted[c]!)) / student.length)
+  })
+  return [value, ...gradient]
+}
 
 export default defineMethod<Options>({
   key: 'hinton-kd',
@@ -31,15 +45,21 @@ export default defineMethod<Options>({
   sabotage: { loss: (ctx, o) => loss(ctx, o, -1) },
   check: {
     claim: 'trained on few labelled samples, a student with the teacher beats the same student without it',
-    required: { gainPoints: 1 },
+    required: { gainPoints: 2 },
+    async formula(lab) {
+      const [student, teacher, labels] = [drawRows(lab.seed, 'student', 4, 3), drawRows(lab.seed, 'teacher', 4, 3), [0, 2, 1, 1]]
+      const options = { temperature: 3, alpha: 0.7 }
+      const found = await lab.formula('hinton-kd', { student, teacher, labels, options })
+      return digits([found.total, ...found.gradient], byHand(student, teacher, labels, options))
+    },
     async measure(lab) {
-      const data = await lab.data({ builtin: 'builtin:glyphs?samples=2500&size=16&classes=10&difficulty=0.6' })
-      const teacher = await lab.train({ data, student: 'small-cnn', steps: 500, lr: 3e-3, optimizer: 'adam' })
-      const few = { data, student: 'mlp:24', indices: data.train.slice(0, 600), steps: 500, lr: 3e-3, optimizer: 'adam' as const }
+      const data = await lab.data(mixture(lab.seed, { rows: 8000, test: 4000, spread: 0.8 }))
+      const teacher = await lab.train({ data, student: 'mlp:128', steps: 600, lr: 3e-3, optimizer: 'adam' })
+      const few = { data, student: 'mlp:32', indices: data.train.slice(0, 600), steps: 600, lr: 3e-3, optimizer: 'adam' as const }
       const alone = await lab.train(few)
       const taught = await lab.train({ ...few, teacher, methods: [{ key: 'hinton-kd' }] })
       const score = async (m: typeof alone) => (await lab.evaluate(m, data)).top1
-      return { gainPoints: (await score(taught)) - (await score(alone)) }
+      return { gainPoints: (await score(taught)) - (await score(alone)), teacherPercent: await score(teacher) }
     },
   },
 })
