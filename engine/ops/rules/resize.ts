@@ -4,7 +4,7 @@ import { defineOp, type Example } from '../rule.ts'
 import { axesIn, tieAxes } from '../support/axes.ts'
 import { resamplingMatrix, type Resampling, type ResizedAxis } from '../support/resampling.ts'
 import { knownValues } from '../support/values.ts'
-import type { Tensor } from '../tensor.ts'
+import { concat, type Tensor } from '../tensor.ts'
 
 const attrs = {
   mode: string('nearest'),
@@ -52,21 +52,50 @@ const resampling = (a: Attrs): Resampling => ({
   antialias: a.antialias !== 0,
 })
 
-/** The product of a matrix [to, from] with an axis of x that has `from` entries. */
-function alongAxis(x: Tensor, matrix: Tensor, axis: number): Tensor {
-  const [to, from] = matrix.shape as [number, number]
-  const shape = x.shape.map((d, i) => (i === axis ? to : d))
+interface Matrix {
+  readonly rows: number
+  readonly columns: number
+  readonly at: (row: number, column: number) => number
+}
+
+/** Above this many entries a matrix is cut into bands of `BAND` rows, which are nearly empty outside of a short range of columns. */
+const DENSE = 2 ** 14
+const BAND = 64
+
+/** The product of a matrix with an axis of x that has as many entries as the matrix has columns. */
+function alongAxis(x: Tensor, m: Matrix, axis: number): Tensor {
+  if (m.rows * m.columns <= DENSE) return dense(x, m, axis)
+  const parts: Tensor[] = []
+  for (let top = 0; top < m.rows; top += BAND) {
+    const rows = Math.min(BAND, m.rows - top)
+    const used = (c: number) => Array.from({ length: rows }, (_, r) => m.at(top + r, c)).some((v) => v !== 0)
+    let [lo, hi] = [0, m.columns]
+    while (lo < hi - 1 && !used(lo)) lo++
+    while (hi > lo + 1 && !used(hi - 1)) hi--
+    parts.push(dense(x.slice([lo], [hi], [axis]), { rows, columns: hi - lo, at: (r, c) => m.at(top + r, lo + c) }, axis))
+  }
+  return concat(parts, axis)
+}
+
+function dense(x: Tensor, m: Matrix, axis: number): Tensor {
+  const shape = x.shape.map((d, i) => (i === axis ? m.rows : d))
   const after = sizeOf(x.shape.slice(axis + 1))
-  if (after === 1)
+  const table = (rows: number, columns: number, at: (r: number, c: number) => number) =>
+    x.b.array(
+      x.dtype,
+      [rows, columns],
+      Array.from({ length: rows * columns }, (_, i) => at(Math.floor(i / columns), i % columns)),
+    )
+  if (after === 1) {
+    const transposed = table(m.columns, m.rows, (r, c) => m.at(c, r))
     return x
-      .reshape([x.size / from, from])
-      .matmul(matrix.T)
+      .reshape([x.size / m.columns, m.columns])
+      .matmul(transposed)
       .reshape(shape)
+  }
   const before = sizeOf(x.shape.slice(0, axis))
-  return matrix
-    .reshape([1, to, from])
-    .matmul(x.reshape([before, from, after]))
-    .reshape(shape)
+  const left = table(m.rows, m.columns, m.at).reshape([1, m.rows, m.columns])
+  return left.matmul(x.reshape([before, m.columns, after])).reshape(shape)
 }
 
 /** How often each entry is repeated, where the map is a plain repetition. */
@@ -91,7 +120,7 @@ function adjoint(dy: Tensor, axes: readonly ResizedAxis[], how: Resampling): Ten
     const n = how.mode === 'nearest' ? repetition(axis, matrix) : undefined
     d =
       n === undefined
-        ? alongAxis(d, d.b.array(d.dtype, [axis.to, axis.from], Array.from(matrix)).T, i)
+        ? alongAxis(d, { rows: axis.from, columns: axis.to, at: (r, c) => matrix[c * axis.from + r]! }, i)
         : d.reshape([...d.shape.slice(0, i), axis.from, n, ...d.shape.slice(i + 1)]).sum([i + 1])
   }
   return d
@@ -138,7 +167,7 @@ export const Resize = defineOp({
     axes.forEach((axis, i) => {
       if (copied(axis, axes, how)) return
       const { matrix, outside } = resamplingMatrix(axis, how)
-      y = alongAxis(y, b.array(data.dtype, [axis.to, axis.from], Array.from(matrix)), i)
+      y = alongAxis(y, { rows: axis.to, columns: axis.from, at: (r, c) => matrix[r * axis.from + c]! }, i)
       const column = axes.map((_, k) => (k === i ? axis.to : 1))
       const mask = outside.map((o) => (o ? 0 : 1))
       if (outside.includes(true)) inside = inside.mul(b.array(data.dtype, column, mask))
@@ -159,6 +188,8 @@ export const Resize = defineOp({
     byScale({ nearest_mode: 'round_prefer_ceil', coordinate_transformation_mode: 'half_pixel_symmetric' }, [1, 1, 6], 1, 1, 0.7),
     byScale({ coordinate_transformation_mode: 'pytorch_half_pixel', axes: [2] }, [1, 1, 7], 0.4),
     byScale({ mode: 'linear' }, [1, 2, 3, 4], 1, 1, 2, 2.5),
+    byScale({ mode: 'linear' }, [2, 150], 1, 2),
+    bySize({ mode: 'cubic' }, [140, 2], 130, 3),
     byScale({ mode: 'linear', coordinate_transformation_mode: 'align_corners' }, [1, 2, 3, 4], 1, 1, 2, 2),
     bySize({ mode: 'linear', coordinate_transformation_mode: 'pytorch_half_pixel' }, [1, 1, 4, 4], 1, 1, 3, 1),
     bySize({ mode: 'linear', axes: [3, 2], keep_aspect_ratio_policy: 'not_larger' }, [1, 1, 4, 4], 7, 6),
