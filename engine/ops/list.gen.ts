@@ -27,6 +27,7 @@ import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from '
 import { GeluMicrosoft, FastGelu, BiasGelu, QuickGelu } from './rules/contribActivations.ts'
 import { AttentionMicrosoft, MultiHeadAttention } from './rules/contribAttention.ts'
 import { FusedMatMul, TransposeMatMul, FusedGemm, FusedConv } from './rules/contribLinear.ts'
+import { TriluMicrosoft, PadMicrosoft, GatherNDMicrosoft, ExpandDims } from './rules/contribMirror.ts'
 import {
   SimplifiedLayerNormalization,
   SkipLayerNormalization,
@@ -44,6 +45,7 @@ import { GridSample, AffineGrid } from './rules/gridSample.ts'
 import { GroupQueryAttention } from './rules/groupQueryAttention.ts'
 import { Gather, GatherElements, GatherND, TopK, Trilu } from './rules/indexing.ts'
 import { Concat, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
+import { Crop, Scale, ScaledTanh, ParametricSoftplus, Swish } from './rules/legacy.ts'
 import { MatMul, Gemm } from './rules/linear.ts'
 import { NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss } from './rules/losses.ts'
 import { LpPool } from './rules/lpPool.ts'
@@ -72,7 +74,7 @@ import {
   Tanh,
   Erf,
 } from './rules/math.ts'
-import { Det, Inverse } from './rules/matrix.ts'
+import { Det, Inverse, CDist } from './rules/matrix.ts'
 import { MaxUnpool } from './rules/maxUnpool.ts'
 import {
   ReorderInput,
@@ -209,6 +211,10 @@ export const ops: readonly OpRule[] = [
   TransposeMatMul,
   FusedGemm,
   FusedConv,
+  TriluMicrosoft,
+  PadMicrosoft,
+  GatherNDMicrosoft,
+  ExpandDims,
   SimplifiedLayerNormalization,
   SkipLayerNormalization,
   SkipSimplifiedLayerNormalization,
@@ -241,6 +247,11 @@ export const ops: readonly OpRule[] = [
   Tile,
   DepthToSpace,
   SpaceToDepth,
+  Crop,
+  Scale,
+  ScaledTanh,
+  ParametricSoftplus,
+  Swish,
   MatMul,
   Gemm,
   NegativeLogLikelihoodLoss,
@@ -271,6 +282,7 @@ export const ops: readonly OpRule[] = [
   Erf,
   Det,
   Inverse,
+  CDist,
   MaxUnpool,
   ReorderInput,
   ReorderOutput,

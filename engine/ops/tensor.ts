@@ -1,5 +1,5 @@
 import { BugError } from '../errors.ts'
-import { axisOf, broadcast, isFloat, sameShape, showShape, type DataType, type TensorData } from '../ir/index.ts'
+import { axisOf, broadcast, DATA_TYPES, isFloat, sameShape, showShape, type DataType, type TensorData } from '../ir/index.ts'
 import type { AttrValue } from './attrs.ts'
 import type { Builder, EmitOptions } from './builder.ts'
 
@@ -325,22 +325,7 @@ export class Tensor {
 }
 
 function castTo(x: Tensor, to: DataType): Tensor {
-  return x.dtype === to ? x : x.emit('Cast', [], { to: CAST_CODES[to] ?? fail(to) })
-}
-
-function fail(to: DataType): never {
-  throw new BugError(`no cast to ${to}`)
-}
-
-const CAST_CODES: Partial<Record<DataType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
+  return x.dtype === to ? x : x.emit('Cast', [], { to: DATA_TYPES[to].code })
 }
 
 /** `condition ? a : b`, elementwise. */

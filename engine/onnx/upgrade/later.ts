@@ -1,9 +1,10 @@
 /**
  * Operators that opsets above the working one defined or changed. Left out are those that only came to take further element types of eight
- * bits and fewer (Cast, Reshape, Shape, QuantizeLinear and others of 24 and 25): for the types that there were before, they mean the same.
+ * bits and fewer (Cast, Reshape, Shape, QuantizeLinear and others of 24 and 25): for the types that there were before, they mean the same. So is
+ * Swish of 24, which its rule writes in older ones.
  */
 const CHANGED: Record<number, string> = {
-  24: 'Attention Swish TensorScatter',
+  24: 'Attention TensorScatter',
   25: 'Attention',
   26: 'BitCast CumProd',
   27: 'CausalConvWithState LinearAttention Range',

@@ -1,4 +1,5 @@
 import { showShape, sizeOf } from '../../ir/index.ts'
+import { string } from '../attrs.ts'
 import { defineOp, type TensorType } from '../rule.ts'
 import { MICROSOFT } from '../support/contrib.ts'
 import { tieAxes } from '../support/axes.ts'
@@ -36,4 +37,40 @@ export const Inverse = defineOp({
   cost: ({ x: [x] }) => 2 * sizeOf(x.shape) * (x.shape.at(-1) ?? 1),
   channels: batch,
   examples: [{ x: [{ shape: [2, 2, 2], distinct: true, range: [1, 9] }] }],
+})
+
+/** Distances [M, N] between rows of [M, K] and [N, K]. */
+export const CDist = defineOp({
+  type: 'CDist',
+  domain: MICROSOFT,
+  since: 1,
+  attrs: { metric: string('sqeuclidean') },
+  infer({ x: [p, q], a, fail }) {
+    if (p.shape.length !== 2 || q.shape.length !== 2 || p.shape[1] !== q.shape[1])
+      fail(`${showShape(p.shape)} and ${showShape(q.shape)} are no points of one space`)
+    if (!['sqeuclidean', 'euclidean'].includes(a.metric)) fail(`metric is '${a.metric}', expected sqeuclidean or euclidean`)
+    return [{ dtype: p.dtype, shape: [p.shape[0]!, q.shape[0]!] }]
+  },
+  grad: 'expand',
+  expand({ x: [p, q], a }) {
+    const squares = p
+      .unsqueeze([1])
+      .sub(q.unsqueeze([0]))
+      .square()
+      .sum([2])
+    return [a.metric === 'euclidean' ? squares.sqrt() : squares]
+  },
+  cost: ({ x: [p, q] }) => 3 * sizeOf(p.shape) * q.shape[0]!,
+  channels: () => [
+    { a: ['x0', 1], b: ['x1', 1] },
+    { a: ['x0', 0], b: ['y0', 0] },
+    { a: ['x1', 0], b: ['y0', 1] },
+  ],
+  examples: ['sqeuclidean', 'euclidean'].map((metric) => ({
+    x: [
+      [3, 4],
+      [2, 4],
+    ],
+    a: { metric },
+  })),
 })
