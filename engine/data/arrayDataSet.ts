@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { DataError } from '../errors.ts'
-import type { DataSet, OwnSplits, RawBatch } from './types.ts'
+import type { DataSet, InputSpec, OwnSplits, RawBatch, SharedInput } from './types.ts'
 
 /** More classes than this is taken for a regression target or a broken file. */
 const MAX_CLASSES = 100_000
@@ -15,13 +15,19 @@ interface ArrayDataSetInit {
   labels?: Int32Array | undefined
   /** Names of the classes; numbers when left out. */
   classes?: readonly string[] | undefined
+  /** What is to be predicted where it is no class of a sample. */
+  target?: DataSet['target']
+  /** Several inputs, one after the other in a sample. */
+  parts?: readonly InputSpec[] | undefined
+  /** Inputs that are the same for all samples. */
+  shared?: readonly SharedInput[] | undefined
   splits?: OwnSplits | undefined
   warnings?: readonly string[]
 }
 
 /** A data set whose samples lie in memory in one array. Throws DataError when the labels do not fit. */
 export function arrayDataSet(init: ArrayDataSetInit): DataSet {
-  const { name, format, shape, data, labels } = init
+  const { name, format, shape, data, labels, target } = init
   const size = shape.reduce((n, d) => n * d, 1)
   const length = size === 0 ? 0 : data.length / size
   if (length === 0) throw new DataError('expected at least one sample, found none', { where: name })
@@ -53,7 +59,11 @@ export function arrayDataSet(init: ArrayDataSetInit): DataSet {
     kind: data instanceof Uint8Array ? 'image' : 'tensor',
     length,
     sample: { shape, dtype: data instanceof Uint8Array ? 'uint8' : 'float32' },
-    labelled: labels !== undefined,
+    ...(init.parts ? { parts: init.parts } : {}),
+    ...(init.shared?.length ? { shared: init.shared } : {}),
+    labelled: labels !== undefined || target !== undefined,
+    ...(target ? { target } : {}),
+    ...(target?.kind === 'map' && init.classes ? { classes: init.classes } : {}),
     ...(labels && classes ? { labels, classes } : {}),
     ...(init.splits ? { splits: init.splits } : {}),
     warnings: init.warnings ?? [],

@@ -1,6 +1,6 @@
-import { DataError } from '../errors.ts'
+import { DataError, OptionError } from '../errors.ts'
 import { completePreprocess, inputsOf } from './front.ts'
-import { lookAt } from './reader.ts'
+import { lookAt, type Reader, type Source } from './reader.ts'
 import { readers } from './readers/list.gen.ts'
 import { makeSplits } from './splits.ts'
 import type { DataSet, DataSetSummary, OpenOptions } from './types.ts'
@@ -13,6 +13,7 @@ export async function openDataSet(spec: string, options: OpenOptions = {}): Prom
   const source = await lookAt(spec)
   for (const reader of readers) {
     if (await reader.recognises(source)) {
+      checkOptions(source, reader)
       return reader.open(source, { labels: options.labels ?? 'on', corrupt: options.corrupt ?? 'error' })
     }
   }
@@ -21,6 +22,15 @@ export async function openDataSet(spec: string, options: OpenOptions = {}): Prom
     where: spec,
     hint: 'engine/data/readers has one file for each format',
   })
+}
+
+function checkOptions({ spec, options }: Source, reader: Reader): void {
+  const known = Object.keys(reader.options ?? {})
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    const expected = known.length ? `expected one of ${known.join(', ')}` : 'it takes none'
+    throw new OptionError(`'${unknown}' is no option of ${reader.title}: ${expected}`, { where: `data: ${spec}` })
+  }
 }
 
 /** What a path holds, as `data inspect` shows it. Throws as `openDataSet` does. */

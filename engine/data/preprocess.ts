@@ -137,6 +137,7 @@ export const applyPreprocess = (raw: RawBatch, p: Preprocess): Float32Array =>
 export const imageFront = (p: Preprocess): FrontEnd => ({
   inputs: [{ name: 'x', shape: inputShape(p) }],
   kept: { shape: [...p.size, channelCount(p)], bytes: true },
+  box: (height, width) => (isSize([height, width, 0], p) ? { top: 0, left: 0, height, width } : boxOf([height, width, 0], p)),
   first: (raw) => fitImages(raw as ImageBatch | MixedImageBatch, p),
   second: (kept, count) => [normalisePixels(kept, count, p)],
 })

@@ -26,8 +26,9 @@ export function targetOf(set: DataSet, front: FrontEnd, classes = set.classes?.l
   }
   if (target) {
     const [height = 0, width = 0] = front.kept.shape
-    if (!front.kept.bytes) throw new DataError('a class for each pixel needs pictures as input', { where: set.name })
-    const read = async (index: Int32Array) => Float32Array.from(await target.read(index, [height, width]))
+    const { box } = front
+    if (!box) throw new DataError('a class for each pixel needs pictures as input', { where: set.name })
+    const read = async (index: Int32Array) => Float32Array.from(await target.read(index, [height, width], box))
     return { shape: [height, width], at: rowCache(set.length, height * width, false, read) as TargetSource['at'] }
   }
   if (!labels) return undefined

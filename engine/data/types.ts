@@ -95,6 +95,9 @@ export interface SharedInput extends InputSpec {
   values: Float32Array
 }
 
+/** The part of a picture of some size that a model sees. */
+export type MapBox = (height: number, width: number) => { top: number; left: number; height: number; width: number }
+
 /** Numbers to predict, one row of `names.length` for each sample. */
 export interface ValueTarget {
   kind: 'values'
@@ -106,8 +109,11 @@ export interface ValueTarget {
 /** A class for each pixel. */
 export interface MapTarget {
   kind: 'map'
-  /** Class numbers [count, height, width], brought to that size by the nearest pixel; -1 where none is given. Throws DataError. */
-  read(indices: Int32Array, size: readonly [height: number, width: number]): Promise<Int16Array>
+  /**
+   * Class numbers [count, height, width]: the part that `box` names of each map, brought to that size by the nearest pixel; -1 where none
+   * is given. Throws DataError.
+   */
+  read(indices: Int32Array, size: readonly [height: number, width: number], box: MapBox): Promise<Int16Array>
 }
 
 /** What a model of a table needs to know about a column. */

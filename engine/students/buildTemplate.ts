@@ -21,8 +21,8 @@ export interface TemplateShape {
   vocabulary?: number | undefined
 }
 
-/** Sizes that stand for nodes and edges while a graph template is built; the file takes any number of them. */
-const NODES = 10_007
+/** Sizes that stand for samples (nodes of a graph) and edges while a template is built; the file takes any number of them. */
+const SAMPLES = 10_007
 const EDGES = 20_011
 
 /** Every name that `buildTemplate` takes, without arguments. */
@@ -69,8 +69,7 @@ export function buildTemplate(spec: string, shape: TemplateShape): Model {
     param: (param, shape, init) => b.constant(initialise(seed, param, shape, init), param),
   })
   const graph = b.build({ logits }, { name: template.id })
-  // Built for one sample; the file takes any number of them.
-  const free = (value: ValueInfo): ValueInfo => (template.takes === 'graph' ? anyGraph(value) : anyBatch(value))
+  const free = (value: ValueInfo): ValueInfo => anyNumber(value, template.takes === 'graph' ? 'nodes' : 'batch')
   for (const value of graph.values.values()) graph.values.set(value.name, free(value))
   graph.inputs = graph.inputs.map(free)
   graph.outputs = graph.outputs.map(free)
@@ -108,17 +107,19 @@ function checkSamples(spec: string, template: Template, { input, kind = 'tensor'
 
 function inputsOf(b: Builder, { takes }: Template, { input, inputs = [] }: TemplateShape): Map<string, Tensor> {
   const ids = (name: string, shape: readonly number[]) => [name, b.input(name, 'int64', shape)] as const
-  if (takes === 'tokens') return new Map(inputs.map(({ name }) => ids(name, [1, ...input])))
-  if (takes === 'graph') return new Map([['x', b.input('x', 'float32', [NODES, ...input])] as const, ids('edge_index', [2, EDGES])])
-  return new Map([['input', b.input('input', 'float32', [1, ...input])]])
+  if (takes === 'tokens') return new Map(inputs.map(({ name }) => ids(name, [SAMPLES, ...input])))
+  if (takes === 'graph')
+    return new Map([['x', b.input('x', 'float32', [SAMPLES, ...input])] as const, ids('edge_index', [2, EDGES])])
+  return new Map([['input', b.input('input', 'float32', [SAMPLES, ...input])]])
 }
 
-function anyBatch({ name, type }: ValueInfo): ValueInfo {
-  if (type?.kind !== 'tensor' || !type.shape?.length) return { name, type }
-  return { name, type: { ...type, shape: ['batch', ...type.shape.slice(1)] } }
-}
-
-function anyGraph({ name, type }: ValueInfo): ValueInfo {
+/** Dimensions that count samples or edges, by name. */
+function anyNumber({ name, type }: ValueInfo, samples: string): ValueInfo {
   if (type?.kind !== 'tensor' || !type.shape) return { name, type }
-  return { name, type: { ...type, shape: type.shape.map((d) => (d === NODES ? 'nodes' : d === EDGES ? 'edges' : d)) } }
+  const named = (d: number | string): number | string => {
+    if (d === SAMPLES) return samples
+    if (d === EDGES) return 'edges'
+    return typeof d === 'number' && d > 0 && d % SAMPLES === 0 ? `${samples}x${d / SAMPLES}` : d
+  }
+  return { name, type: { ...type, shape: type.shape.map(named) } }
 }

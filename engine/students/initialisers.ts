@@ -52,6 +52,28 @@ export const xavierUniform =
     return stream.fillUniform(new Float32Array(sizeOf(shape)), -r, r)
   }
 
+/** U(-r, r). */
+export const uniform =
+  (r: number): Initialiser =>
+  (shape, stream) =>
+    stream.fillUniform(new Float32Array(sizeOf(shape)), -r, r)
+
+/** N(0, deviation^2) without what lies beyond two deviations: such draws are repeated. */
+export const truncatedNormal =
+  (deviation: number): Initialiser =>
+  (shape, stream) => {
+    const values = stream.fillNormal(new Float32Array(sizeOf(shape)), 0, deviation)
+    for (const [i, v] of values.entries()) {
+      if (Math.abs(v) <= 2 * deviation) continue
+      const again = stream.fork('again', i)
+      let at = 0
+      let drawn = again.normal(at)
+      while (Math.abs(drawn) > 2) drawn = again.normal(++at)
+      values[i] = deviation * drawn
+    }
+    return values
+  }
+
 export const constant =
   (value: number): Initialiser =>
   (shape) =>

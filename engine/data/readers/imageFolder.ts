@@ -1,13 +1,12 @@
 import { join } from 'node:path'
 import { DataError } from '../../errors.ts'
-import { decodeImage, imageHeader, isImageName } from '../format/image.ts'
+import { decodeImage, isImageName } from '../format/image.ts'
 import { fileTree, holdsFiles, type FileTree } from '../format/fileTree.ts'
 import { hashFiles, mapAtOnce, numbered } from '../format/listing.ts'
+import { commonShape, together } from '../format/pictures.ts'
 import { defineReader } from '../reader.ts'
-import type { DataSet, Image, OwnSplits, RawBatch } from '../types.ts'
-
-/** Files whose headers are looked at to know the set's size and channels, spread over all of them. */
-const LOOKED_AT = 128
+import { isSegmentation } from './segmentation.ts'
+import type { DataSet, OwnSplits } from '../types.ts'
 
 const IMAGES = { matches: isImageName, plural: 'images' }
 
@@ -15,7 +14,8 @@ const IMAGES = { matches: isImageName, plural: 'images' }
 export default defineReader({
   id: 'image-folder',
   title: 'a folder of images (JPEG, PNG, WebP, GIF, BMP), one folder for each class or flat',
-  recognises: ({ spec, entries }) => entries !== undefined && holdsFiles(spec, IMAGES),
+  recognises: async (source) =>
+    source.entries !== undefined && !(await isSegmentation(source)) && (await holdsFiles(source.spec, IMAGES)),
 
   async open({ spec: root, name }, options): Promise<DataSet> {
     let tree = await fileTree(root, IMAGES)
@@ -47,17 +47,6 @@ export default defineReader({
   },
 })
 
-/** Height and width (0 where they differ) and channels (gray only when all are). */
-async function commonShape(root: string, files: readonly string[]): Promise<[number, number, 1 | 3]> {
-  const step = Math.max(1, Math.floor(files.length / LOOKED_AT))
-  const some = files.filter((_, i) => i % step === 0)
-  const headers = await mapAtOnce(some, (file) => imageHeader(join(root, file), join(root, file)).catch(() => undefined))
-  const good = headers.filter((header) => header !== undefined)
-  if (good.length === 0) throw new DataError(`none of ${some.length} image files can be read`, { where: root })
-  const same = (pick: (h: (typeof good)[number]) => number) => (good.every((h) => pick(h) === pick(good[0]!)) ? pick(good[0]!) : 0)
-  return [same((h) => h.height), same((h) => h.width), good.every((h) => h.channels === 1) ? 1 : 3]
-}
-
 async function withoutCorrupt(root: string, tree: FileTree): Promise<FileTree> {
   const bad: string[] = []
   const good = await mapAtOnce(tree.files, (file) =>
@@ -83,16 +72,3 @@ const moved = ({ train, test, validation }: OwnSplits, to: (at: number) => numbe
   test: [to(test[0]), to(test[1])],
   ...(validation ? { validation: [to(validation[0]), to(validation[1])] } : {}),
 })
-
-/** One array when all images have one size. */
-function together(images: Image[]): RawBatch {
-  const [first] = images
-  const { height = 0, width = 0, channels = 0 } = first ?? {}
-  if (!images.every((image) => image.height === height && image.width === width)) {
-    return { kind: 'images', count: images.length, images }
-  }
-  const size = height * width * channels
-  const pixels = new Uint8Array(images.length * size)
-  for (const [i, image] of images.entries()) pixels.set(image.pixels, i * size)
-  return { kind: 'image', count: images.length, shape: [height, width, channels], pixels }
-}
