@@ -26,6 +26,17 @@ import { Equal, Greater, Less, GreaterOrEqual, LessOrEqual, And, Or, Xor, Not, I
 import { Constant, ConstantOfShape, Range, Shape, Size, EyeLike, OneHot } from './rules/constants.ts'
 import { GeluMicrosoft, FastGelu, BiasGelu, QuickGelu } from './rules/contribActivations.ts'
 import { AttentionMicrosoft, MultiHeadAttention } from './rules/contribAttention.ts'
+import {
+  QLinearAdd,
+  QLinearMul,
+  QLinearSigmoid,
+  QLinearLeakyRelu,
+  QLinearSoftmax,
+  QLinearGlobalAveragePool,
+  QLinearAveragePool,
+  QLinearConcat,
+  QGemm,
+} from './rules/contribInteger.ts'
 import { FusedMatMul, TransposeMatMul, FusedGemm, FusedConv } from './rules/contribLinear.ts'
 import { TriluMicrosoft, PadMicrosoft, GatherNDMicrosoft, ExpandDims } from './rules/contribMirror.ts'
 import {
@@ -207,6 +218,15 @@ export const ops: readonly OpRule[] = [
   QuickGelu,
   AttentionMicrosoft,
   MultiHeadAttention,
+  QLinearAdd,
+  QLinearMul,
+  QLinearSigmoid,
+  QLinearLeakyRelu,
+  QLinearSoftmax,
+  QLinearGlobalAveragePool,
+  QLinearAveragePool,
+  QLinearConcat,
+  QGemm,
   FusedMatMul,
   TransposeMatMul,
   FusedGemm,

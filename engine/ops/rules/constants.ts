@@ -1,6 +1,7 @@
 import { dataTypeOf, sizeOf, TensorData } from '../../ir/index.ts'
 import { float, floats, int, ints, string, strings, tensor } from '../attrs.ts'
 import { defineOp } from '../rule.ts'
+import { concat } from '../tensor.ts'
 import { axisIn } from '../support/axes.ts'
 import { exact } from '../support/values.ts'
 
@@ -153,7 +154,7 @@ export const EyeLike = defineOp({
   examples: [{ x: [[3, 4]] }, { x: [[3, 3]], a: { k: -1, dtype: 7 } }],
 })
 
-/** values[1] at the index, values[0] elsewhere, along a new axis of size `depth`. */
+/** values[1] at the index, values[0] elsewhere, along a new axis of size `depth`. Either value gets the sum of dy over its places. */
 export const OneHot = defineOp({
   type: 'OneHot',
   since: 11,
@@ -163,14 +164,18 @@ export const OneHot = defineOp({
     const axis = axisIn(a.axis, indices.shape.length + 1, fail)
     return [{ dtype: values.dtype, shape: [...indices.shape.slice(0, axis), depth, ...indices.shape.slice(axis)] }]
   },
-  grad: 'zero',
+  grad({ b, x: [indices, depth], dy: [dy], a }) {
+    const mask = b.emit('OneHot', [indices, depth, b.array(dy.dtype, [2], [0, 1])], { ...a })[0]!
+    const on = dy.mul(mask).sum()
+    return [null, null, concat([dy.sum().sub(on).reshape([1]), on.reshape([1])], 0)]
+  },
   cost: ({ y: [y] }) => sizeOf(y.shape),
   channels: () => [],
   examples: [-1, 0].map((axis) => ({
     x: [
       { shape: [3], dtype: 'int64', values: [1, 0, 3] },
       { shape: [], dtype: 'int64', values: [4] },
-      { shape: [2], dtype: 'float32', values: [0, 1] },
+      { shape: [2], dtype: 'float32' },
     ] as const,
     a: { axis },
   })),

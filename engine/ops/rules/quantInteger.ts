@@ -1,13 +1,8 @@
 import { broadcast, dataTypeOf, showShape, sizeOf, type DataType } from '../../ir/index.ts'
 import { int } from '../attrs.ts'
 import { defineOp, type InferContext, type Slots, type TensorType } from '../rule.ts'
-import { MICROSOFT } from '../support/contrib.ts'
+import { MICROSOFT, ON_INTEGERS } from '../support/contrib.ts'
 import { convAttrs, geometry } from '../support/spatial.ts'
-
-/** Why the operators that compute on integers have no gradient of their own. */
-const integers = {
-  none: 'it computes on integers; the same model with QuantizeLinear and DequantizeLinear around float operators can be trained',
-} as const
 
 const codes = (dtype: DataType, shape: readonly number[], values: readonly number[]) => ({ shape, dtype, values })
 const scale = (value: number) => ({ shape: [], values: [value], dtype: 'float32' as const })
@@ -35,7 +30,7 @@ export const MatMulInteger = defineOp({
   since: 10,
   attrs: {},
   infer: ({ x: [p, q], fail }) => matrixProduct(p, q, 'int32', fail),
-  grad: integers,
+  grad: ON_INTEGERS,
   straightThrough: true,
   cost: matrixCost,
   channels,
@@ -50,7 +45,7 @@ export const ConvInteger = defineOp({
   since: 10,
   attrs: convAttrs,
   infer: (ctx) => convolved(ctx, ctx.x[0], ctx.x[1], 'int32'),
-  grad: integers,
+  grad: ON_INTEGERS,
   straightThrough: true,
   cost: ({ x: [, w], y: [y] }) => 2 * sizeOf(y.shape) * sizeOf(w.shape.slice(1)),
   channels,
@@ -68,7 +63,7 @@ export const QLinearMatMul = defineOp({
   since: 10,
   attrs: {},
   infer: ({ x, fail }) => matrixProduct(x[0], x[3], x[7]!.dtype, fail),
-  grad: integers,
+  grad: ON_INTEGERS,
   straightThrough: true,
   cost: matrixCost,
   channels,
@@ -94,7 +89,7 @@ export const QLinearConv = defineOp({
   since: 10,
   attrs: convAttrs,
   infer: (ctx) => convolved(ctx, ctx.x[0], ctx.x[3], ctx.x[7]!.dtype),
-  grad: integers,
+  grad: ON_INTEGERS,
   straightThrough: true,
   cost: ({ x: [, , , w], y: [y] }) => 2 * sizeOf(y.shape) * sizeOf(w.shape.slice(1)),
   channels,
@@ -140,7 +135,7 @@ export const DynamicQuantizeMatMul = defineOp({
   since: 1,
   attrs: {},
   infer: ({ x: [p, q], fail }) => matrixProduct(p, q, p.dtype, fail),
-  grad: integers,
+  grad: ON_INTEGERS,
   cost: matrixCost,
   channels,
   examples: [{ x: [{ shape: [2, 3], dtype: 'float32' }, codes('int8', [3, 2], [1, -2, 3, -4, 5, -6]), scale(0.1)] }],
@@ -153,7 +148,7 @@ export const MatMulIntegerToFloat = defineOp({
   since: 1,
   attrs: {},
   infer: ({ x: [p, q, s], fail }) => matrixProduct(p, q, s.dtype, fail),
-  grad: integers,
+  grad: ON_INTEGERS,
   cost: matrixCost,
   channels,
   examples: [

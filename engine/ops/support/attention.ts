@@ -3,7 +3,7 @@ import type { DataType } from '../../ir/index.ts'
 import { concat, where, type Tensor } from '../tensor.ts'
 
 /** The most negative number that both halves of a masked softmax can add to without becoming infinite in single precision. */
-const LOWEST: Partial<Record<DataType, number>> = { float16: -65504 }
+const LOWEST: Partial<Record<DataType, number>> = { float16: -65504, bfloat16: -3.38e38 }
 const lowest = (dtype: DataType): number => LOWEST[dtype] ?? -3.4028234663852886e38
 
 export interface DotProduct {
