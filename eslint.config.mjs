@@ -1,5 +1,6 @@
 import { relative } from 'node:path'
 import prettier from 'eslint-config-prettier'
+import svelte from 'eslint-plugin-svelte'
 import globals from 'globals'
 import tseslint from 'typescript-eslint'
 import { violations } from './scripts/layers.ts'
@@ -18,6 +19,8 @@ const layers = {
     }
   },
 }
+
+const stillroom = { rules: { layers } }
 
 /** Files that may be longer than 400 lines, each with its reason. */
 const LONG_FILES = []
@@ -39,7 +42,7 @@ export default tseslint.config(
   {
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
-    plugins: { stillroom: { rules: { layers } } },
+    plugins: { stillroom },
     rules: {
       'stillroom/layers': 'error',
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
@@ -58,6 +61,33 @@ export default tseslint.config(
       ],
     },
   },
+  ...svelte.configs.recommended,
+  {
+    files: ['renderer/**/*.svelte', 'renderer/**/*.svelte.ts'],
+    languageOptions: {
+      globals: globals.browser,
+      parserOptions: {
+        projectService: true,
+        tsconfigRootDir: import.meta.dirname,
+        extraFileExtensions: ['.svelte'],
+        parser: tseslint.parser,
+      },
+    },
+    plugins: { stillroom },
+    rules: {
+      'stillroom/layers': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // svelte-check knows the types of templates; a bare expression in an effect is how one says what it depends on.
+      'no-undef': 'off',
+      // Props and state are declared with let, as the framework's own documents do.
+      'prefer-const': 'off',
+      '@typescript-eslint/no-unused-expressions': 'off',
+      // Sets and maps of controllers are replaced whole, which is what makes them reactive.
+      'svelte/prefer-svelte-reactivity': 'off',
+    },
+  },
+  ...svelte.configs.prettier,
   // Engine code reports through events and errors: standard output belongs to the front doors.
   { files: ['engine/**/*.ts'], ignores: ['**/*.test.ts'], rules: { 'no-console': 'error' } },
   // Tables of cases are read row by row and may be longer.

@@ -17,7 +17,7 @@ export const CONTENT_SECURITY_POLICY = [
   "form-action 'none'",
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
-  'trusted-types svelte-trusted-html',
+  'trusted-types svelte-trusted-html stillroom-worker',
 ].join('; ')
 
 /** Headers of every answer to a page. */

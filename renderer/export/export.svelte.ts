@@ -1,0 +1,1 @@
+export const exporting = { use(_model: string, _data?: string): void {} }

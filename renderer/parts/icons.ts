@@ -1,0 +1,37 @@
+/** Our own line drawings on a grid of 20, drawn with a stroke of 1.5. */
+export const icons = {
+  model: 'M4 5.5h4v4H4zM12 3.5h4v4h-4zM12 12.5h4v4h-4zM8 7.5h2M10 5.5v9M10 5.5h2M10 14.5h2',
+  data: 'M3.5 4.5h13v11h-13zM3.5 8.2h13M3.5 11.8h13M8 4.5v11M12.3 4.5v11',
+  plan: 'M6 3.5h8M6 3.5v5l-3 6.2a1.3 1.3 0 0 0 1.2 1.8h11.6a1.3 1.3 0 0 0 1.2-1.8L14 8.5v-5M5 12h10',
+  run: 'M3 16.5V4M3 16.5h14M5.5 7c2 0 2.3 6 5 6s3-2 6-2',
+  runs: 'M4 5h12M4 10h12M4 15h12M2.5 5h.01M2.5 10h.01M2.5 15h.01',
+  quantize: 'M3 15.5h3v-4h3.5v-4H13v-4h4',
+  benchmark: 'M10 17a7 7 0 1 1 7-7M10 10l3.5-3.5M15 13.5v4M18 15.5h-6',
+  export: 'M10 12.5v-9M6.8 6.5 10 3.3l3.2 3.2M4 11v5.5h12V11',
+  settings:
+    'M10 12.6a2.6 2.6 0 1 0 0-5.2 2.6 2.6 0 0 0 0 5.2zM10 2.8v2M10 15.2v2M2.8 10h2M15.2 10h2M4.9 4.9l1.4 1.4M13.7 13.7l1.4 1.4M4.9 15.1l1.4-1.4M13.7 6.3l1.4-1.4',
+  privacy: 'M10 2.8 4 5v4.6c0 3.6 2.5 6.2 6 7.6 3.5-1.4 6-4 6-7.6V5zM7.5 9.8l1.8 1.8 3.3-3.4',
+  add: 'M10 4v12M4 10h12',
+  close: 'm5 5 10 10M15 5 5 15',
+  search: 'M9 14.5a5.5 5.5 0 1 0 0-11 5.5 5.5 0 0 0 0 11zM13 13l4 4',
+  folder: 'M3 5.5h5l1.5 2H17v8H3z',
+  file: 'M5.5 3h6l3 3v11h-9zM11.5 3v3h3',
+  play: 'M6.5 4.5v11l9-5.5z',
+  pause: 'M6.5 4.5v11M13.5 4.5v11',
+  stop: 'M5.5 5.5h9v9h-9z',
+  warning: 'M10 3.5 2.8 16h14.4zM10 8v4M10 14h.01',
+  info: 'M10 17a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM10 9.3v4M10 6.8h.01',
+  check: 'm4.5 10.5 3.5 3.5 7.5-8',
+  up: 'M10 15.5v-11M5.5 9 10 4.5 14.5 9',
+  down: 'M10 4.5v11M5.5 11l4.5 4.5 4.5-4.5',
+  chevron: 'm7.5 5 5 5-5 5',
+  trash: 'M4.5 6h11M8 6V4h4v2M6 6l.7 10.5h6.6L14 6M8.7 9v5M11.3 9v5',
+  edit: 'M4 16h3l8.5-8.5-3-3L4 13z',
+  copy: 'M7 7h9v9H7zM13 7V4H4v9h3',
+  more: 'M5 10h.01M10 10h.01M15 10h.01',
+  fit: 'M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4',
+  minus: 'M4 10h12',
+  keyboard: 'M2.5 5.5h15v9h-15zM5.5 8.5h.01M8.5 8.5h.01M11.5 8.5h.01M14.5 8.5h.01M6.5 11.5h7',
+} as const
+
+export type IconName = keyof typeof icons
