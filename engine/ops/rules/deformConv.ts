@@ -62,7 +62,6 @@ export const DeformConv = defineOp({
     { a: ['x1', 0], b: ['y0', 1] },
     ...((x[3] as TensorType | undefined) ? [{ a: ['x1', 0], b: ['x3', 0] } as const] : []),
   ],
-  quant: { inputs: [0, 1], weight: { input: 1, axis: 0 } },
   examples: [
     {
       x: [

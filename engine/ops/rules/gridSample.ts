@@ -49,7 +49,6 @@ export const GridSample = defineOp({
     return sizeOf(y.shape) * 2 * ({ nearest: 0, linear: 2 ** n, cubic: 4 ** n }[MODES[a.mode] ?? 'linear'] ?? 0)
   },
   channels: () => [{ a: ['x0', 1], b: ['y0', 1] }],
-  quant: { inputs: [0] },
   examples: [
     { x: [[2, 3, 4, 5], { shape: [2, 3, 2, 2], range: [-0.7, 0.7] }] },
     { x: [[1, 2, 4, 5], { shape: [1, 3, 3, 2], range: [-1.5, 1.5] }] },

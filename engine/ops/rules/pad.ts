@@ -19,14 +19,16 @@ function padsOf(rank: number, pads: readonly number[], axes: readonly number[] |
   return { begin, end }
 }
 
-/** Source position of each output position along one axis of size `d`. */
-function mirror(mode: string, d: number, begin: number, count: number): number[] {
+/** Source position of each output position along one axis of size `size`. What negative pads cut off is not there to be repeated. */
+function mirror(mode: string, size: number, begin: number, end: number): number[] {
+  const from = Math.max(0, -begin)
+  const d = size - from - Math.max(0, -end)
   const period = mode === 'reflect' ? Math.max(1, 2 * (d - 1)) : d
-  return Array.from({ length: count }, (_, i) => {
-    const at = i - begin
-    if (mode === 'edge') return Math.min(d - 1, Math.max(0, at))
+  return Array.from({ length: size + begin + end }, (_, i) => {
+    const at = i - Math.max(0, begin)
+    if (mode === 'edge') return from + Math.min(d - 1, Math.max(0, at))
     const k = ((at % period) + period) % period
-    return mode === 'reflect' && k >= d ? period - k : k
+    return from + (mode === 'reflect' && k >= d ? period - k : k)
   })
 }
 
@@ -35,7 +37,7 @@ export const Pad = defineOp({
   type: 'Pad',
   since: 13,
   attrs: { mode: string('constant') },
-  infer({ x: [x], opt, known, fail }) {
+  infer({ x: [x], a, opt, known, fail }) {
     const rank = x.shape.length
     const pads = known(1, 'pads')
     const axes = opt(3) ? axesIn(known(3, 'axes'), rank, fail) : undefined
@@ -43,6 +45,17 @@ export const Pad = defineOp({
     const { begin, end } = padsOf(rank, pads, axes)
     const shape = x.shape.map((d, i) => d + begin[i]! + end[i]!)
     if (shape.some((d) => d < 0)) fail(`pads ${showShape(pads)} crop more than ${showShape(x.shape)} has`)
+    if (a.mode !== 'constant')
+      x.shape.forEach((d, i) => {
+        const left = d - Math.max(0, -begin[i]!) - Math.max(0, -end[i]!)
+        // Beyond one repetition before the start, ONNX Runtime's wrap reads memory that is not the tensor's.
+        const room = { reflect: [left - 1, left - 1], wrap: [left, left && Infinity] }[a.mode] ?? [
+          left && Infinity,
+          left && Infinity,
+        ]
+        if (Math.max(0, begin[i]!) > room[0]! || Math.max(0, end[i]!) > room[1]!)
+          fail(`axis ${i} is padded by ${begin[i]} and ${end[i]} in mode ${a.mode}, ${left} entries are there to repeat`)
+      })
     return [{ dtype: x.dtype, shape }]
   },
   grad({ x, dy: [dy], a, need, opt }) {
@@ -51,16 +64,18 @@ export const Pad = defineOp({
     if (a.mode !== 'constant') {
       let d = dy
       data.shape.forEach((size, axis) => {
-        if (begin[axis] || end[axis]) d = scatterAlong(d, dy.b.ints(mirror(a.mode, size, begin[axis]!, d.shape[axis]!)), axis, size)
+        if (begin[axis] || end[axis]) d = scatterAlong(d, dy.b.ints(mirror(a.mode, size, begin[axis]!, end[axis]!)), axis, size)
       })
       return [d]
     }
+    const fill = opt(2)
+    if (data.shape.some((d, i) => d + Math.min(0, begin[i]!) + Math.min(0, end[i]!) <= 0))
+      return [dy.b.zeros(data.shape, data.dtype), null, fill && need[2] ? dy.sum().reshape(fill.shape) : null]
     // The part that came from the input, then zeros where the input was cropped.
     const all = data.shape.map((_, i) => i)
     const starts = begin.map((p) => Math.max(0, p))
     const ends = end.map((p, i) => dy.shape[i]! - Math.max(0, p))
     const inner = dy.slice(starts, ends, all)
-    const fill = opt(2)
     return [
       inner.pad([...begin, ...end].map((p) => Math.max(0, -p))),
       null,
@@ -77,5 +92,10 @@ export const Pad = defineOp({
     { x: [[3, 4], ints64(1, 2, 2, 1)], a: { mode: 'reflect' } },
     { x: [[3, 4], ints64(1, 0, 2, 3)], a: { mode: 'edge' } },
     { x: [[3, 4], ints64(0, 2, 0, 1)], a: { mode: 'wrap' } },
+    { x: [[2, 3, 5], ints64(-1, 2), null, ints64(-1)], a: { mode: 'edge' } },
+    { x: [[4, 5], ints64(1, -1, -1, 2)], a: { mode: 'edge' } },
+    { x: [[4, 5], ints64(2, -1, -1, 2)], a: { mode: 'reflect' } },
+    { x: [[4, 5], ints64(2, -1, -1, 2)], a: { mode: 'wrap' } },
+    { x: [[3, 2], ints64(0, 2, 0, 5)], a: { mode: 'wrap' } },
   ],
 })
