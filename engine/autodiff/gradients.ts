@@ -1,6 +1,7 @@
 import { BugError, UnsupportedError } from '../errors.ts'
 import { isFloat, sameShape, showNode } from '../ir/index.ts'
 import type { Builder, Slots, Step, Tensor } from '../ops/index.ts'
+import { total } from './accumulate.ts'
 
 /**
  * Reverse-mode gradients of `sum_i <seed_i, y_i>` to each of `wrt`, as new tensors of the same builder: calling this on its own
@@ -28,6 +29,9 @@ export const gradientsOrNone = (y: Tensor, wrt: readonly Tensor[]): (Tensor | un
   pullBack(y.b, [y], [y.b.full(y.shape, 1, y.dtype)], wrt)
 
 /** @param leaves tensors that count as independent variables, even where one was made from another: partial derivatives. */
+/** Gradients found so far, by tensor. */
+type Gradients = Pick<ReadonlyMap<Tensor, Tensor>, 'has' | 'get'>
+
 function pullBack(
   b: Builder,
   outputs: readonly Tensor[],
@@ -42,15 +46,28 @@ function pullBack(
     for (const y of step.outputs) if (isFloat(y.dtype) || step.rule?.straightThrough) active.add(y)
     return true
   })
-  const grads = new Map<Tensor, Tensor>()
+  const parts = new Map<Tensor, Tensor[]>()
   const accumulate = (x: Tensor, d: Tensor) => {
     const fitted = d.sumTo(x.shape)
     // A quantized tensor's gradient is one of the numbers that it stands for.
     const typed = isFloat(x.dtype) ? fitted.dtype === x.dtype : isFloat(fitted.dtype)
     if (!typed || !sameShape(fitted.shape, x.shape))
       throw new BugError(`gradient ${fitted.toString()} of ${x.toString()} has another type`)
-    const sum = grads.get(x)
-    grads.set(x, sum ? sum.add(fitted) : fitted)
+    const list = parts.get(x)
+    if (list) list.push(fitted)
+    else parts.set(x, [fitted])
+  }
+  // A tensor's gradient is asked for when all its readers have been passed: nothing is added afterwards.
+  const sums = new Map<Tensor, Tensor>()
+  const grads: Gradients = {
+    has: (x) => parts.has(x),
+    get(x) {
+      const list = parts.get(x)
+      if (!list) return undefined
+      const sum = sums.get(x) ?? total(list)
+      sums.set(x, sum)
+      return sum
+    },
   }
   outputs.forEach((y, i) => {
     if (active.has(y)) accumulate(y, seeds[i]!)
@@ -72,7 +89,7 @@ function pullBack(
 function through(
   b: Builder,
   step: Step,
-  grads: ReadonlyMap<Tensor, Tensor>,
+  grads: Gradients,
   given: boolean[],
   need: boolean[],
 ): readonly (Tensor | null | undefined)[] {

@@ -157,7 +157,7 @@ describe('Loop', () => {
     const { b } = { b: newBuilder() }
     const given = new Map(Object.entries(feeds).map(([name, t]) => [name, b.input(name, t.dtype, t.dims)]))
     expect(() => inlineGraph(b, upgradeOpset(horner(30_000)).model.graph, given)).toThrow(
-      /unrolling Loop over 30000 steps takes about 90,000 nodes and 1.0 MiB; the ceiling is 20,000 nodes and 2.0 GiB/,
+      /unrolling Loop over 30000 steps takes about 90,000 nodes and 1.0 MiB; the ceiling is 10,000 nodes and 2.0 GiB/,
     )
     expect(b.steps.length).toBeLessThan(10)
   })

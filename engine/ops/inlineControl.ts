@@ -3,7 +3,7 @@ import { getInt, getInts, showNode, showShape, type Graph, type Node } from '../
 import type { Handler } from './inline.ts'
 import { Sequence, type Value } from './inlineValues.ts'
 import { concat, Tensor } from './tensor.ts'
-import { UnrollGuard } from './support/unroll.ts'
+import { cut, UnrollGuard } from './support/unroll.ts'
 
 const unsure = (node: Node, reason: string): UnsupportedError => new UnsupportedError(reason, { where: `node ${showNode(node)}` })
 
@@ -119,7 +119,7 @@ const scan: Handler = (node, x, scope, inliner) => {
     const axis = axes[i]!
     const shape = t.shape.toSpliced(axis, 1)
     if (steps === 0) return []
-    const parts = (steps > 1 ? t.split(Array<number>(steps).fill(1), axis) : [t]).map((part) => part.reshape(shape))
+    const parts = cut(t, steps, axis).map((part) => part.reshape(shape))
     return at('scan_input_directions', i) === 1 ? parts.reverse() : parts
   })
   const guard = new UnrollGuard(b, 'Scan', `node ${showNode(node)}`)

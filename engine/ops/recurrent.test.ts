@@ -195,7 +195,7 @@ describe('the ceiling', () => {
     const x = [b.input('x', 'float32', [steps, 1, 1]), b.input('w', 'float32', [1, 4, 1]), b.input('r', 'float32', [1, 4, 1])]
     const [y] = b.emit('LSTM', x, { hidden_size: 1 }, { nodeName: 'long' })
     expect(() => gradients(y!.sum(), [x[1]!])).toThrow(
-      /unrolling LSTM over 20000 steps takes about [\d,]+ nodes and [\d.]+ MiB; the ceiling is 20,000 nodes and 2.0 GiB/,
+      /unrolling LSTM over 10000 steps takes about [\d,]+ nodes and [\d.]+ MiB; the ceiling is 10,000 nodes and 2.0 GiB/,
     )
     expect(b.steps.length).toBeLessThan(100)
     try {

@@ -3,7 +3,7 @@ import { floats, float, int, string, strings, type AttrValues } from '../attrs.t
 import type { InferContext, TensorType, Tie } from '../rule.ts'
 import { concat, where, type Tensor } from '../tensor.ts'
 import type { Activation } from './recurrentActivations.ts'
-import { UnrollGuard } from './unroll.ts'
+import { cut, UnrollGuard } from './unroll.ts'
 
 /** Attributes that LSTM, GRU and RNN share. `clip` absent: no clipping. `layout` 1 puts the batch before time. */
 export const recurrentAttrs = {
@@ -125,7 +125,7 @@ export function unrollRecurrent(
       hidden,
     })
     const projected = rowsOf.gemm(ws![d]!, { transB: true, c: cell.bias })
-    const parts = time > 1 ? projected.split(Array<number>(time).fill(batch), 0) : [projected]
+    const parts = cut(projected, time, 0)
     guard.skip()
     let state: State = initial.map((t) => t?.[d])
     const hs = new Array<Tensor>(time)
@@ -156,7 +156,7 @@ export function unrollRecurrent(
 function unstack(t: Tensor, axis: number): Tensor[] {
   const n = t.shape[axis]!
   const shape = t.shape.filter((_, i) => i !== axis)
-  return (n > 1 ? t.split(Array<number>(n).fill(1), axis) : [t]).map((part) => part.reshape(shape))
+  return cut(t, n, axis).map((part) => part.reshape(shape))
 }
 
 /** For each time step the mask of rows that reach it, [batch, 1]; undefined where all do. */

@@ -1,5 +1,6 @@
 import { ModelError } from '../../errors.ts'
 import type { Tensor } from '../tensor.ts'
+import { cut } from './unroll.ts'
 
 /** An elementwise function inside a recurrent cell. */
 export interface Activation {
@@ -67,7 +68,4 @@ export function activationsOf(a: Named, directions: number, defaults: readonly s
 }
 
 /** One call for neighbouring gates of the same function: `f` of a stack of gates equals the stack of `f` of each. */
-export const stacked = (f: Activation, gates: Tensor, n: number): Tensor[] => {
-  const size = gates.shape[1]! / n
-  return f(gates).split(Array<number>(n).fill(size), 1)
-}
+export const stacked = (f: Activation, gates: Tensor, n: number): Tensor[] => cut(f(gates), n, 1)

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest'
+import { noise, run } from '../../tests/onnxModels.ts'
+import { newBuilder, type Builder, type Tensor } from '../ops/index.ts'
+import { gradients } from './index.ts'
+
+/** A weight used `times` times, each with factors of `rows` rows: sum over k of sum tanh(x_k W). */
+function reused(times: number, rows: number, form: 'Gemm' | 'MatMul') {
+  const b = newBuilder()
+  const w = b.input('w', 'float32', [4, 5])
+  const xs = Array.from({ length: times }, (_, k) => b.input(`x${k}`, 'float32', [rows, 4]))
+  const products = xs.map((x) => (form === 'Gemm' ? x.gemm(w) : x.matmul(w)))
+  const loss = products.map((p) => p.tanh().sum()).reduce((s, t) => s.add(t))
+  return { b, w, xs, loss }
+}
+
+const feedsOf = (b: Builder) => Object.fromEntries(b.inputs.map((t, i) => [t.name, noise('float32', t.shape, i + 1)]))
+const products = (b: Builder, of: Tensor) => b.reachable([of]).filter((s) => ['Gemm', 'MatMul'].includes(s.node.op)).length
+const numbers = (t: { data: unknown }) => Array.from(t.data as Float32Array)
+
+describe.each(['Gemm', 'MatMul'] as const)('a weight that is used again by %s', (form) => {
+  it('gets its gradient from one product of the joined factors', async () => {
+    const { b, w, xs, loss } = reused(6, 2, form)
+    const [dw] = gradients(loss, [w])
+    expect(products(b, dw!)).toBe(6 + 1)
+    // The sum, written out: x_k' (1 - tanh^2(x_k W)).
+    const plain = xs.map((x) => x.T.matmul(x.matmul(w).tanh().square().rsub(1))).reduce((sum, t) => sum.add(t))
+    const found = await run(b.model({ dw: dw!, plain }), feedsOf(b))
+    const expected = numbers(found.plain!)
+    numbers(found.dw!).forEach((v, i) => expect(v).toBeCloseTo(expected[i]!, 5))
+  })
+
+  it('has a second order through the joined product', async () => {
+    const { b, w, loss } = reused(4, 2, form)
+    const [dw] = gradients(loss, [w])
+    const [ddw] = gradients(dw!.square().sum(), [w])
+    const model = b.model({ dw: dw!, ddw: ddw! })
+    const feeds = feedsOf(b)
+    const exact = numbers((await run(model, feeds)).ddw!)
+    const at = async (i: number, by: number) => {
+      const moved = feeds.w!.as('float32')
+      const data = Float32Array.from(moved.numbers())
+      data[i]! += by
+      const { dw: g } = await run(model, { ...feeds, w: b.array('float32', [4, 5], data).value! })
+      return numbers(g!).reduce((s, v) => s + v * v, 0)
+    }
+    for (const i of [0, 7, 19]) {
+      const slope = ((await at(i, 0.01)) - (await at(i, -0.01))) / 0.02
+      expect(Math.abs(exact[i]! - slope) / Math.max(1, Math.abs(slope))).toBeLessThan(5e-3)
+    }
+  })
+
+  it('keeps the products where their factors are the larger part', () => {
+    const { b, w, loss } = reused(6, 40, form)
+    expect(products(b, gradients(loss, [w])[0]!)).toBe(6 + 6)
+  })
+})
