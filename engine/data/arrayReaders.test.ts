@@ -3,8 +3,8 @@ import { crc32, deflateRawSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { scratchFolders } from '../../tests/scratch.ts'
 import { DataError } from '../errors.ts'
-import { inspectDataSet, makeSplits, openDataSet } from './index.ts'
-import type { ImageBatch, TensorBatch } from './types.ts'
+import { inspectDataSet, makeBatcher, makeSplits, openDataSet } from './index.ts'
+import type { ImageBatch, MapTarget, TensorBatch } from './types.ts'
 
 const folder = scratchFolders()
 const bytes = (n: number, from = 0) => Uint8Array.from({ length: n }, (_, i) => (from + i) % 256)
@@ -214,6 +214,39 @@ describe('numpy', () => {
     expect(Array.from(((await set.read(Int32Array.of(2))) as ImageBatch).pixels)).toEqual([50, 51, 52, 53])
   })
 
+  const floats = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer)
+  const archive = (members: Record<string, Buffer>) => openDataSet(join(folder({ 'a.npz': zip(members) }), 'a.npz'))
+
+  it('reads numbers to predict, one-hot classes and maps', async () => {
+    const values = await archive({ 'x.npy': x, 'y.npy': npy('<f4', [2, 2], floats(0.5, 1, 2, 3)) })
+    expect(values).toMatchObject({ labelled: true, target: { kind: 'values', names: ['y0', 'y1'], values: Float32Array.of(0.5, 1, 2, 3) } })
+    const hot = await archive({ 'x.npy': x, 'y.npy': npy('<f4', [2, 3], floats(0, 0, 1, 1, 0, 0)) })
+    expect(Array.from(hot.labels!)).toEqual([2, 0])
+    const maps = await archive({ 'x.npy': x, 'y.npy': npy('|u1', [2, 2, 2], Uint8Array.of(0, 1, 2, 255, 0, 0, 1, 1)) })
+    expect(maps).toMatchObject({ labelled: true, classes: ['0', '1', '2'] })
+    const whole = (height: number, width: number) => ({ top: 0, left: 0, height, width })
+    const target = maps.target as MapTarget
+    expect(Array.from(await target.read(Int32Array.of(0), [2, 2], whole))).toEqual([0, 1, 2, -1])
+    // Twice the size repeats each pixel.
+    expect(Array.from(await target.read(Int32Array.of(0), [2, 4], whole))).toEqual([0, 0, 1, 1, 2, 2, -1, -1])
+  })
+
+  it('reads the inputs of a model that has several, and those that all samples share', async () => {
+    const set = await archive({
+      'ids.npy': npy('<f4', [3, 2], floats(1, 2, 3, 4, 5, 6)),
+      'mask.npy': npy('<f4', [3, 1], floats(7, 8, 9)),
+      'rate.npy': npy('<f4', [], floats(8000)),
+      'y.npy': npy('|u1', [3], Uint8Array.of(0, 1, 1)),
+    })
+    expect(set).toMatchObject({ length: 3, parts: [{ name: 'ids', shape: [2] }, { name: 'mask', shape: [1] }] })
+    const batch = await makeBatcher({ dataset: set, indices: Int32Array.of(2, 2), batch: 2, seed: 1 }).at(0)
+    expect(batch.inputs).toEqual([
+      { name: 'ids', shape: [2, 2], values: Float32Array.of(5, 6, 5, 6) },
+      { name: 'mask', shape: [2, 1], values: Float32Array.of(9, 9) },
+      { name: 'rate', shape: [], values: Float32Array.of(8000) },
+    ])
+  })
+
   it.each([
     ['a huge shape', 'x.npy', npy('|u1', [4294967296, 4294967296, 4294967296], bytes(4)), /needs .* bytes, found 4/],
     ['Python objects', 'x.npy', npy('|O', [2], bytes(9)), /found '\|O'/],
@@ -222,10 +255,16 @@ describe('numpy', () => {
     ['a cut archive', 'a.npz', zip({ 'x.npy': x }).subarray(0, 100), /broken/],
     ['a wrong checksum', 'a.npz', flipped(zip({ 'x.npy': x }, false), 60), /checksum|header/],
     [
-      'labels that are no classes',
+      'targets that are no numbers',
       'a.npz',
-      zip({ 'x.npy': x, 'y.npy': npy('<f4', [2], new Uint8Array(Float32Array.of(0.5, 1).buffer)) }),
-      /found 0.5/,
+      zip({ 'x.npy': x, 'y.npy': npy('<f4', [2], new Uint8Array(Float32Array.of(0.5, NaN).buffer)) }),
+      /target 1 is no number/,
+    ],
+    [
+      'targets of another length',
+      'a.npz',
+      zip({ 'x.npy': x, 'y.npy': npy('<f4', [3], new Uint8Array(Float32Array.of(0.5, 1, 2).buffer)) }),
+      /a target for each of 2 samples, found shape \[3\]/,
     ],
   ])('refuses %s', async (_, name, content, message) => {
     const path = join(folder({ [name]: content }), name)

@@ -36,7 +36,8 @@ export function wavHeader(bytes: Uint8Array, where: string, size = bytes.length)
     const length = view.getUint32(at + 4, true)
     const start = at + 8
     if (id === 'fmt ') {
-      if (length < 16 || start + 16 > bytes.length) throw broken(`the format chunk has ${length} bytes, expected 16 or more`)
+      if (start + 16 > bytes.length) throw broken('the file ends within its format chunk')
+      if (length < 16) throw broken(`the format chunk has ${length} bytes, expected 16 or more`)
       format = formatAt(view, start, length, broken)
     } else if (id === 'data') {
       if (!format) throw broken('expected a format chunk before the samples, found none')

@@ -1,22 +1,26 @@
 import { DataError } from '../../errors.ts'
 import { arrayDataSet } from '../arrayDataSet.ts'
+import { arrayTarget } from '../format/arrayTargets.ts'
 import { channelsLast, joinBytes } from '../format/arrays.ts'
 import { readWhole } from '../format/files.ts'
 import { isNpy, parseNpy, type NpyArray } from '../format/npy.ts'
-import { isZip, zipMembers } from '../format/zip.ts'
+import { arrayOf, readNpz, type Arrays } from '../format/npz.ts'
+import { isZip } from '../format/zip.ts'
 import { defineReader } from '../reader.ts'
 import { isGraphFile } from './graph.ts'
-import type { OwnSplits, Range } from '../types.ts'
+import type { InputSpec, OwnSplits, Range, SharedInput } from '../types.ts'
 
 /** Names that sample and label arrays go by: alone, or per part, as in `x_train` or `train_images`. */
 const SAMPLES = ['x', 'images', 'data', 'inputs', 'features', 'arr_0']
-const LABELS = ['y', 'labels', 'targets', 'label', 'arr_1']
+const LABELS = ['y', 'labels', 'targets', 'label', 'target', 'arr_1']
 const PARTS = { train: ['train'], validation: ['val', 'valid', 'validation'], test: ['test'] } as const
 
 type Part = keyof typeof PARTS
-type Arrays = Map<string, () => NpyArray>
 
-/** NPY (samples alone) and NPZ (samples, labels, parts). Bytes of rank 3 or 4 are images; anything else goes to the model as it is. */
+/**
+ * NPY (samples alone) and NPZ (samples, targets, parts). Bytes of rank 3 or 4 are images; anything else goes to the model as it is. An NPZ
+ * file with none of the usual names holds the inputs of a model that has several, each under its name.
+ */
 export default defineReader({
   id: 'numpy',
   title: 'an NPY or NPZ file',
@@ -24,15 +28,11 @@ export default defineReader({
     isNpy(source.head) || (isZip(source.head) && /\.npz$/i.test(source.name) && !(await isGraphFile(source))),
 
   async open({ spec, name, head }, { labels }) {
-    const bytes = await readWhole(spec)
-    const arrays: Arrays = new Map()
-    if (isNpy(head)) arrays.set('x', () => parseNpy(bytes, spec))
-    else {
-      for (const member of zipMembers(bytes, spec)) {
-        arrays.set(member.name.replace(/\.npy$/, '').toLowerCase(), () => parseNpy(member.read(), `${spec}: ${member.name}`))
-      }
-    }
-    const parts = partsOf(arrays, spec)
+    const single = isNpy(head) ? parseNpy(await readWhole(spec), spec) : undefined
+    const arrays: Arrays = single ? new Map([['x', () => single]]) : await readNpz(spec)
+    const format = single ? 'npy' : 'npz'
+    const parts = partsOf(arrays)
+    if (parts.length === 0) return arrayDataSet({ name, format, ...namedInputs(arrays, spec, labels === 'on') })
     const warnings: string[] = []
     const samples = parts.map(({ x }) => asSamples(arrays.get(x)!(), `${spec}: ${x}`, warnings))
     const shape = samples[0]!.shape
@@ -42,20 +42,21 @@ export default defineReader({
       })
     }
     const known = labels === 'on' && parts.every((part) => part.y !== undefined)
-    const classes = known ? parts.map(({ y }, i) => asLabels(arrays.get(y!)!(), samples[i]!.count, `${spec}: ${y}`)) : undefined
+    const counts = samples.map((part) => part.count)
+    const targets = known ? parts.map(({ y }) => arrays.get(y!)!()) : undefined
     return arrayDataSet({
       name,
-      format: isNpy(head) ? 'npy' : 'npz',
+      format,
       shape,
       data: joinBytes(samples.map((part) => part.data)),
-      labels: classes && Int32Array.from(classes.flatMap((part) => Array.from(part))),
-      splits: splitsOf(parts.map((part, i) => [part.part, samples[i]!.count])),
+      ...(targets ? arrayTarget(targets, counts, shape, `${spec}: ${parts[0]!.y}`) : {}),
+      splits: splitsOf(parts.map((part, i) => [part.part, counts[i]!])),
       warnings: [...new Set(warnings)],
     })
   },
 })
 
-function partsOf(arrays: Arrays, where: string): { part?: Part; x: string; y?: string }[] {
+function partsOf(arrays: Arrays): { part?: Part; x: string; y?: string }[] {
   const find = (names: readonly string[]) => names.find((name) => arrays.has(name))
   const found: { part?: Part; x: string; y?: string }[] = []
   for (const part of ['train', 'validation', 'test'] as const) {
@@ -67,15 +68,50 @@ function partsOf(arrays: Arrays, where: string): { part?: Part; x: string; y?: s
   if (found.length > 0) return found
   const x = find(SAMPLES)
   const y = find(LABELS)
-  if (x === undefined) {
+  return x === undefined ? [] : [{ x, ...(y === undefined ? {} : { y }) }]
+}
+
+/**
+ * Every array but the targets is an input of its own name. Those that lead with the number of samples (which most arrays do) belong to the samples, the
+ * others are the same for all.
+ */
+function namedInputs(arrays: Arrays, where: string, labelled: boolean) {
+  const y = LABELS.find((name) => arrays.has(name))
+  const names = [...arrays.keys()].filter((name) => name !== y)
+  const read = new Map(names.map((name) => [name, arrayOf(arrays, name, where)]))
+  const targets = labelled && y !== undefined ? arrayOf(arrays, y, where) : undefined
+  const leads = [...read.values(), ...(targets ? [targets] : [])].flatMap(({ dims }) => dims.slice(0, 1))
+  const count = targets?.dims[0] ?? mostCommon(leads)
+  const own = names.filter((name) => read.get(name)!.dims[0] === count)
+  // A lone array of an unknown name is more likely a mistake than an input.
+  if (own.length === 0 || count === undefined || names.length + (y === undefined ? 0 : 1) < 2) {
     throw new DataError(
-      `expected samples under one of ${SAMPLES.join(', ')} (or x_train, x_test), found ${[...arrays.keys()].join(', ') || 'no array'}`,
-      {
-        where,
-      },
+      `expected samples under one of ${SAMPLES.join(', ')} (or x_train, x_test), or arrays named after a model's inputs, found ${names.join(', ') || 'no array'}`,
+      { where },
     )
   }
-  return [{ x, ...(y === undefined ? {} : { y }) }]
+  const parts = own.map((name): InputSpec => ({ name, shape: read.get(name)!.dims.slice(1) }))
+  const shared = names.flatMap((name): SharedInput[] => {
+    const { dims, data } = read.get(name)!
+    return own.includes(name) ? [] : [{ name, shape: dims, values: Float32Array.from(data) }]
+  })
+  const sizes = parts.map(({ shape }) => shape.reduce((n, d) => n * d, 1))
+  const total = sizes.reduce((a, b) => a + b, 0)
+  const data = new Float32Array(count * total)
+  let start = 0
+  own.forEach((name, i) => {
+    const from = read.get(name)!.data
+    for (let n = 0; n < count; n++) data.set(from.subarray(n * sizes[i]!, (n + 1) * sizes[i]!), n * total + start)
+    start += sizes[i]!
+  })
+  const target = targets && arrayTarget([targets], [count], parts[0]!.shape, `${where}: ${y}`)
+  return { shape: [total], data, parts, shared, ...target }
+}
+
+function mostCommon(values: readonly number[]): number | undefined {
+  const counts = new Map<number, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return [...counts].sort((a, b) => b[1] - a[1] || b[0] - a[0])[0]?.[0]
 }
 
 /** Parts become splits when there is something to train on and something to judge by; validation alone is judged by. */
@@ -103,20 +139,4 @@ function asSamples({ dims, type, data }: NpyArray, where: string, warnings: stri
     if (inner.length === 3 && isChannels(a)) return { count, shape: [b, c, a], data: channelsLast(data, count, a, b * c) }
   }
   return { count, shape: inner, data: data instanceof Float32Array ? data : Float32Array.from(data) }
-}
-
-/** Class numbers: [n] or [n, 1] whole numbers. */
-function asLabels({ dims, data }: NpyArray, count: number, where: string): Int32Array {
-  if (dims[0] !== count || dims.slice(1).some((d) => d !== 1)) {
-    throw new DataError(`expected ${count} class numbers, found shape [${dims.join(', ')}]`, {
-      where,
-      hint: 'labels off ignores them',
-    })
-  }
-  for (const [i, value] of data.entries()) {
-    if (!Number.isInteger(value) || Math.abs(value) > 2 ** 31 - 1) {
-      throw new DataError(`label ${i}: expected a class number, found ${value}`, { where, hint: 'labels off ignores them' })
-    }
-  }
-  return Int32Array.from(data)
 }
