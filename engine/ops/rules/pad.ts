@@ -49,10 +49,8 @@ export const Pad = defineOp({
       x.shape.forEach((d, i) => {
         const left = d - Math.max(0, -begin[i]!) - Math.max(0, -end[i]!)
         // Beyond one repetition before the start, ONNX Runtime's wrap reads memory that is not the tensor's.
-        const room = { reflect: [left - 1, left - 1], wrap: [left, left && Infinity] }[a.mode] ?? [
-          left && Infinity,
-          left && Infinity,
-        ]
+        const any = left > 0 ? Infinity : 0
+        const room = { reflect: [left - 1, left - 1], wrap: [left, any] }[a.mode] ?? [any, any]
         if (Math.max(0, begin[i]!) > room[0]! || Math.max(0, end[i]!) > room[1]!)
           fail(`axis ${i} is padded by ${begin[i]} and ${end[i]} in mode ${a.mode}, ${left} entries are there to repeat`)
       })
