@@ -81,6 +81,7 @@ export const Attention = defineOp({
       scale: a.scale ?? 1 / Math.sqrt(s.depth),
       softcap: a.softcap,
       add: [bias, causal],
+      blank: mask !== undefined,
     })
     const scores = [done.raw, done.capped, done.scores, done.weights][a.qk_matmul_output_mode]!
     return [flat ? joinHeads(done.y) : done.y, keys, values, scores].slice(0, outputs)
@@ -121,5 +122,7 @@ export const Attention = defineOp({
     { x: [...qkv(4, 5, 2), [2, 4, 3, 5]], a: { qk_matmul_output_mode: 1 }, outputs: 4 },
     { x: [...qkv(4, 5, 2), [3, 5]], a: { qk_matmul_output_mode: 2, softcap: 2 }, outputs: 4 },
     { x: qkv(4, 5, 2), a: { qk_matmul_output_mode: 3 }, outputs: 4 },
+    { x: [[1, 1, 2, 2], [1, 1, 2, 2], [1, 1, 2, 2], { shape: [2, 2], values: [0, 0, 1, 0], dtype: 'bool' }] },
+    { x: [[1, 1, 2, 2], [1, 1, 2, 2], [1, 1, 2, 2], { shape: [2, 2], values: [-Infinity, 0, 0, -Infinity] }], a: { is_causal: 1 } },
   ],
 })

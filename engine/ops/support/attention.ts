@@ -17,12 +17,14 @@ export interface DotProduct {
   readonly softcap?: number
   /** Added to the scores after that, broadcast to [B, H, S, T]: biases and masks. */
   readonly add?: readonly (Tensor | undefined)[]
+  /** Rows that are masked whole give 0, and no gradient, instead of an even mixture (or no numbers). */
+  readonly blank?: boolean
   /** Logits [H] of one more key that takes part in the softmax and has no value. */
   readonly sink?: Tensor | undefined
 }
 
 /** softmax(scale q k' + bias) v, and the scores [B, H, S, T] at every stage. Vaswani et al. 2017, equation 1. */
-export function dotProductAttention({ q, k, v, scale, softcap = 0, add = [], sink }: DotProduct) {
+export function dotProductAttention({ q, k, v, scale, softcap = 0, add = [], blank = false, sink }: DotProduct) {
   const raw = q.matmul(k.transpose([0, 1, 3, 2])).mul(scale)
   const capped =
     softcap > 0
@@ -37,6 +39,9 @@ export function dotProductAttention({ q, k, v, scale, softcap = 0, add = [], sin
     const [batch, heads, rows, columns] = scores.shape as [number, number, number, number]
     const extra = sink.reshape([1, heads, 1, 1]).expand([batch, heads, rows, 1])
     weights = concat([scores, extra], 3).softmax(-1).slice([0], [columns], [3])
+  } else if (blank) {
+    const floor = raw.lift(lowest(raw.dtype))
+    weights = scores.emit('Clip', [floor]).softmax(-1).mul(scores.greater(floor).like(raw))
   } else weights = scores.softmax(-1)
   return { y: weights.matmul(v), raw, capped, scores, weights }
 }
