@@ -5,7 +5,9 @@ const report = process.env.STILLROOM_TEST_REPORT
 
 export default defineConfig({
   test: {
-    include: ['engine/**/*.test.ts', 'cli/**/*.test.ts', 'tests/**/*.test.ts'],
+    include: ['{engine,cli,electron,renderer,tests}/**/*.test.ts'],
+    // Those need a browser: `npm run test:app`.
+    exclude: ['tests/electron/**'],
     // Forks, not threads: native packages keep state per process, and a native crash then costs one file of tests.
     pool: 'forks',
     testTimeout: 60_000,

@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { buildApp } from './build.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
@@ -23,6 +22,7 @@ export function electronBinary(root: string = ROOT, env: Record<string, string |
 if (import.meta.main) {
   const args = process.argv.slice(2)
   const binary = electronBinary()
+  const { buildApp } = await import('./build.ts')
   const made = await buildApp({ ifStale: true, ...(binary ? {} : { only: ['renderer'] }) })
   if (made.length > 0) process.stdout.write(`built ${made.join(', ')}\n`)
   if (!binary) {
