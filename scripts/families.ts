@@ -71,6 +71,12 @@ export const FAMILIES: readonly Family[] = [
     type: { name: 'Scheme', from: '../scheme.ts' },
   },
   {
+    what: 'weight roundings',
+    folder: 'engine/quantize/rounders',
+    list: 'rounders',
+    type: { name: 'Rounder', from: '../rounder.ts' },
+  },
+  {
     what: 'calibrators',
     folder: 'engine/quantize/calibrators',
     list: 'calibrators',

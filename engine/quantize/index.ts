@@ -1,4 +1,7 @@
 export { quantizeModel, type LayerAccount, type Quantized, type QuantizeOptions } from './quantizeModel.ts'
+export { quantizeWeights, type WeightOnlyOptions } from './weightOnly.ts'
+export { defineRounder, type Rounder, type WeightGrid } from './rounder.ts'
+export { rounders } from './rounders/list.gen.ts'
 export { samplesFor, type CalibrationData } from './samples.ts'
 export { type Samples } from './calibrate.ts'
 export { defineScheme, type Grid, type Scheme } from './scheme.ts'

@@ -1,4 +1,5 @@
 import { getFloat, getInt, usageOf, type Graph, type Node, type TensorData, type Usage } from '../ir/index.ts'
+import { excluded } from './exclude.ts'
 import { constantsOf, isOutput } from '../passes/index.ts'
 
 /** A layer with weights, and how it is to be computed. */
@@ -47,20 +48,22 @@ const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul'])
 type Lookup = ReturnType<typeof constantsOf>
 
 /** Decides what is computed in integers in a graph whose batch norms are folded. Reads the graph, changes nothing. */
-export function makePlan(graph: Graph): Plan {
-  return new Planner(graph).plan()
+export function makePlan(graph: Graph, exclude?: readonly string[]): Plan {
+  return new Planner(graph, exclude).plan()
 }
 
 class Planner {
   readonly #graph: Graph
+  readonly #exclude: readonly string[] | undefined
   readonly #usage: Usage
   readonly #constant: Lookup
   readonly #quantized = new Set<string>()
   readonly #layers: LayerPlan[]
   readonly #clamps = new Map<string, { node: Node; ceiling: number }>()
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, exclude: readonly string[] | undefined) {
     this.#graph = graph
+    this.#exclude = exclude
     this.#usage = usageOf(graph)
     this.#constant = constantsOf(graph)
     for (const node of graph.nodes) {
@@ -94,7 +97,15 @@ class Planner {
     const bias = this.#constant(add ? add.node.inputs[add.input] : node.inputs[2])
     const axis = node.op === 'MatMul' ? (weight?.dims.length ?? 0) - 1 : node.op === 'Gemm' && !getInt(node, 'transB', 0) ? 1 : 0
     const output = this.#result(add?.node ?? node)
-    return { node, output, weight, bias, ...(add ? { add } : {}), axis, reason: refusal(node, weight, bias, this.#constant) }
+    return {
+      node,
+      output,
+      weight,
+      bias,
+      ...(add ? { add } : {}),
+      axis,
+      reason: refusal(node, weight, bias, this.#constant) ?? excluded(node, this.#exclude),
+    }
   }
 
   /** The Add that gives a MatMul its bias: ONNX Runtime makes a Gemm of the two, an integer one if the bias is stored as for Gemm. */

@@ -21,6 +21,8 @@ export interface QuantizeOptions extends RunOptions {
   granularity?: 'per-channel' | 'per-tensor' | undefined
   /** Weights in 7 bits where the scheme could overflow on x86 processors without VNNI (`Scheme.saturates`). Default false. */
   reduceRange?: boolean | undefined
+  /** Layers that stay in float: names, or /expressions/. */
+  exclude?: readonly string[] | undefined
   /** Inputs from the training data, in batches; gone through twice. */
   samples: Samples
 }
@@ -59,7 +61,7 @@ export async function quantizeModel(model: Model, options: QuantizeOptions): Pro
   const { model: float, reports } = applyPasses(model, [dropIdentity, foldBatchNorm, eliminateDead])
   const warnings: string[] = []
   const domain = quantizationDomain(float, warnings)
-  const plan = makePlan(float.graph)
+  const plan = makePlan(float.graph, options.exclude)
   if (plan.layers.every((l) => l.reason !== undefined))
     throw new UnsupportedError('no layer of the model can be computed in integers', {
       where: float.graph.name || 'model',
@@ -84,7 +86,12 @@ export async function quantizeModel(model: Model, options: QuantizeOptions): Pro
   const quantized = cloneModel(float)
   // The plan points at nodes, so it is made again for the copy; it is the same, as it depends on the graph alone.
   const perChannel = (options.granularity ?? 'per-channel') === 'per-channel'
-  const noise = insertQuantization(quantized.graph, makePlan(quantized.graph), { scheme, perChannel, domain, activations })
+  const noise = insertQuantization(quantized.graph, makePlan(quantized.graph, options.exclude), {
+    scheme,
+    perChannel,
+    domain,
+    activations,
+  })
   eliminateDead.run(quantized.graph)
   if (domain !== '') quantized.opsets.set(domain, 1)
 

@@ -10,6 +10,14 @@ export const schemes = ['int8', 'int8-dynamic', 'uint8', 'int4-weights', 'int8-w
 export const quantizeOptions = {
   scheme: z.enum(schemes).default('int8').describe('Number format'),
   calibration: z.enum(['minmax', 'percentile', 'entropy', 'mse']).default('minmax').describe('How activation ranges are chosen'),
+  rounding: z.enum(['rtn', 'gptq', 'awq', 'hqq']).default('rtn').describe('How the integers of weight-only schemes are chosen'),
+  block: z
+    .number()
+    .int()
+    .nonnegative()
+    .describe('Numbers that share a scale in weight-only schemes, a power of 2 from 16 on; 0 for a whole row')
+    .default(32),
+  exclude: z.array(z.string().min(1)).describe('Layers that stay in float: names, or /expressions/').default([]),
   granularity: z.enum(['per-tensor', 'per-channel', 'block']).default('per-channel').describe('What shares one weight scale'),
   maxDrop: z.number().nonnegative().describe('Largest loss of the task metric, as a share (0.003 = 0.3 points)').optional(),
   calibrationSamples: z.number().int().positive().describe('Training samples used for calibration').optional(),

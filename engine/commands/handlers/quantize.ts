@@ -7,7 +7,7 @@ import type { Model } from '../../ir/index.ts'
 import { writeModel } from '../../onnx/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
-import { missedDrop, quantizeOn, readSource } from './quantizing.ts'
+import { missedDrop, quantizeOn, readSource, WEIGHT_BITS } from './quantizing.ts'
 import { checkOut } from './training.ts'
 import { openData } from './trainingParts.ts'
 import { ENGINE_VERSION } from './version.ts'
@@ -108,6 +108,7 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
       layers: quantized.layers.map((layer) => ({ ...layer })),
       metrics,
       calibration: { method: input.calibration, granularity: input.granularity, activations: quantized.activations.length },
+      ...(WEIGHT_BITS[input.scheme] ? { rounding: input.rounding, block: input.block } : {}),
       preprocess: chosen.preprocess,
       ...(missedGoals.length ? { missedGoals } : {}),
     }

@@ -1,14 +1,16 @@
 import type { AnyPreprocess, DataSet, Splits } from '../../data/index.ts'
-import { ModelError, StillroomError, UnsupportedError } from '../../errors.ts'
+import { ModelError, OptionError, StillroomError, UnsupportedError } from '../../errors.ts'
 import { rebatch } from '../../inspect/index.ts'
 import { assertValid, type Model } from '../../ir/index.ts'
 import { inlineFunctions, readModel, upgradeOpset } from '../../onnx/index.ts'
-import { quantizeModel, samplesFor, schemes, type Quantized } from '../../quantize/index.ts'
+import { quantizeModel, quantizeWeights, samplesFor, schemes, type Quantized } from '../../quantize/index.ts'
 import { random } from '../../random.ts'
 import { probeDevices } from '../../session/index.ts'
 
 /** Opset of quantized files whose model is older than scales for each channel (13). */
 const QUANTIZED_OPSET = 17
+/** Bits of the schemes that leave activations in float. */
+export const WEIGHT_BITS: Readonly<Record<string, 4 | 8>> = { 'int4-weights': 4, 'int8-weights': 8 }
 /** Samples that ranges are taken from unless the person says otherwise. */
 const CALIBRATION_SAMPLES = 256
 
@@ -40,6 +42,9 @@ export interface QuantizeRequest {
   scheme: string
   calibration: string
   granularity: string
+  rounding?: string | undefined
+  block?: number | undefined
+  exclude?: readonly string[] | undefined
   samples?: number | undefined
   seed: number
   threads?: number | undefined
@@ -50,27 +55,38 @@ export interface QuantizeRequest {
 
 /** Quantizes with ranges from the training share. Errors: UnsupportedError for what is listed but not there yet. */
 export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
-  if (!schemes.some((s) => s.id === q.scheme))
-    throw new UnsupportedError(`scheme '${q.scheme}' is not there yet, expected ${schemes.map((s) => s.id).join(' or ')}`, {
+  const bits = WEIGHT_BITS[q.scheme]
+  const known = [...schemes.map((s) => s.id), ...Object.keys(WEIGHT_BITS)]
+  if (!known.includes(q.scheme))
+    throw new UnsupportedError(`scheme '${q.scheme}' is not there yet, expected one of ${known.join(', ')}`, {
       where: 'scheme',
       hint: 'engine/quantize/schemes has one file for each scheme',
     })
-  if (q.granularity === 'block')
-    throw new UnsupportedError("granularity 'block' needs a weight-only scheme, which is not there yet", { where: 'granularity' })
+  if (q.granularity === 'block' && bits === undefined)
+    throw new OptionError(`granularity 'block' needs a weight-only scheme: ${Object.keys(WEIGHT_BITS).join(' or ')}`, {
+      where: 'granularity',
+    })
   const { train } = q.splits
   const order = random(q.seed, 'calibration').permutation(train.length)
   const indices = order.slice(0, q.samples ?? CALIBRATION_SAMPLES).map((at) => train[at]!)
   try {
-    const done = await quantizeModel(q.model, {
-      scheme: q.scheme,
-      calibration: q.calibration,
-      granularity: q.granularity as 'per-channel' | 'per-tensor',
-      reduceRange: await needsReducedRange(q),
+    const shared = {
+      exclude: q.exclude,
       samples: samplesFor(q.model, { dataset: q.dataset, indices, preprocess: q.preprocess }),
       threads: q.threads,
       signal: q.signal,
-      onProgress: (count) => q.progress(Math.min(count, indices.length), indices.length),
-    })
+      onProgress: (count: number) => q.progress(Math.min(count, indices.length), indices.length),
+    }
+    const done =
+      bits === undefined
+        ? await quantizeModel(q.model, {
+            ...shared,
+            scheme: q.scheme,
+            calibration: q.calibration,
+            granularity: q.granularity as 'per-channel' | 'per-tensor',
+            reduceRange: await needsReducedRange(q),
+          })
+        : await quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, block: q.block })
     done.warnings.forEach(q.warn)
     return done
   } catch (error) {

@@ -1,0 +1,308 @@
+import { OptionError, UnsupportedError } from '../errors.ts'
+import {
+  getFloat,
+  getInt,
+  intAttr,
+  makeNode,
+  sortNodes,
+  TensorData,
+  type Attribute,
+  type Graph,
+  type Model,
+  type Node,
+} from '../ir/index.ts'
+import { upgradeOpset } from '../onnx/index.ts'
+import { cloneModel, namesOf } from '../passes/index.ts'
+import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
+import { compare, type RunOptions, type Samples } from './calibrate.ts'
+import { excluded } from './exclude.ts'
+import { hasStatistics, inputStatistics } from './gram.ts'
+import { matrixOf, weightLayers, type WeightLayer } from './matrices.ts'
+import type { LayerAccount, Quantized } from './quantizeModel.ts'
+import { blocksOf, dequantized, type Matrix, type RoundedMatrix, type Rounder, type WeightGrid } from './rounder.ts'
+import { rounders } from './rounders/list.gen.ts'
+import { decibels } from './weights.ts'
+
+/** First opset with 4-bit integers and blocks in DequantizeLinear. */
+const BLOCKS_OPSET = 21
+const IR_VERSION = 10
+
+export interface WeightOnlyOptions extends RunOptions {
+  bits: 4 | 8
+  /** Numbers of a row that share a scale; 0: a whole row. At least 16 and a power of 2 for ONNX Runtime's product of packed weights. Default 32. */
+  block?: number | undefined
+  /** Id of a rounder; default `rtn`. */
+  rounding?: string | undefined
+  /** Layers that stay in float: names, or /patterns/. */
+  exclude?: readonly string[] | undefined
+  samples: Samples
+}
+
+/**
+ * Stores weights in 4 or 8 bits and leaves activations in float. Products with a matrix become MatMulNBits, which unpacks while it
+ * multiplies; other weights become a DequantizeLinear, which ONNX Runtime computes once when the model is loaded.
+ * Errors: OptionError for unknown roundings and blocks; UnsupportedError where no weight can be stored so.
+ */
+export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promise<Quantized> {
+  const rounder = rounders.find((r) => r.id === (o.rounding ?? 'rtn'))
+  if (!rounder)
+    throw new OptionError(`expected ${rounders.map((r) => r.id).join(', ')}; found '${o.rounding}'`, { where: 'rounding' })
+  const block = o.block ?? 32
+  if (block !== 0 && (block < 16 || (block & (block - 1)) !== 0))
+    throw new OptionError(`block is 0 or a power of 2 of at least 16, found ${block}`, { where: 'block' })
+  const opset = model.opsets.get('') ?? 1
+  const { model: source, notUpgraded } = opset < BLOCKS_OPSET ? upgradeOpset(model, BLOCKS_OPSET) : { model, notUpgraded: [] }
+  if (notUpgraded[0])
+    throw new UnsupportedError(
+      `the model cannot be brought to opset ${BLOCKS_OPSET}, which packed weights need: ${notUpgraded[0].reason}`,
+      {
+        where: notUpgraded[0].op,
+        hint: 'the scheme int8 works from opset 10 on',
+      },
+    )
+  const result = cloneModel(source)
+  result.irVersion = Math.max(result.irVersion, IR_VERSION)
+  const layers = weightLayers(result.graph).map((l) => ({ ...l, reason: l.reason ?? excluded(l.node, o.exclude) }))
+  const chosen = layers.filter((l) => l.reason === undefined)
+  if (!chosen.length)
+    throw new UnsupportedError(`no weight of the model can be stored in ${o.bits} bits`, {
+      where: model.graph.name || 'model',
+      hint: layers.map((l) => `'${l.node.name || l.node.outputs[0]}': ${l.reason}`).join('; ') || 'it has no Conv, Gemm or MatMul',
+    })
+  const warnings: string[] = []
+  const told = rounder.needsInputs ? chosen.filter(hasStatistics) : []
+  const statistics = told.length ? await inputStatistics(source, told, o.samples, o) : new Map()
+  const noise = new Map<string, number>()
+  const writer = new Writer(result.graph, o.bits)
+  for (const layer of chosen) {
+    o.signal?.throwIfAborted()
+    const w = matrixOf(layer)
+    const grid: WeightGrid = { bits: o.bits, block: block === 0 ? w.columns : Math.min(block, powerAbove(w.columns)) }
+    const known = statistics.get(layer.node.outputs[0]!)
+    const rounded =
+      rounder.needsInputs && !known
+        ? rounders.find((r) => r.id === 'rtn')!.round(w, grid, undefined)
+        : rounder.round(w, grid, known)
+    if (rounder.needsInputs && !known)
+      warnings.push(
+        `'${layer.node.name || layer.node.outputs[0]}' is rounded to nearest: its inputs cannot be told column by column`,
+      )
+    noise.set(layer.node.outputs[0]!, sqnrOf(w, rounded, grid))
+    writer.write(layer, w, rounded, grid)
+  }
+  writer.finish()
+  eliminateDead.run(result.graph)
+  if (writer.packed) result.opsets.set('com.microsoft', 1)
+  const names = new Set(layers.map((l) => l.node.outputs[0]!))
+  const sqnr = await compare(source, result, names, o.samples, o)
+  return {
+    model: result,
+    layers: layers.map((l): LayerAccount => account(l, rounder, o.bits, sqnr, noise)),
+    rewrites: [],
+    activations: [],
+    warnings,
+  }
+}
+
+const powerAbove = (n: number): number => Math.max(16, 2 ** Math.ceil(Math.log2(n)))
+
+function account(
+  { node, reason }: WeightLayer,
+  rounder: Rounder,
+  bits: number,
+  sqnr: ReadonlyMap<string, number | undefined>,
+  noise: ReadonlyMap<string, number>,
+): LayerAccount {
+  const db = sqnr.get(node.outputs[0]!)
+  const weight = noise.get(node.outputs[0]!)
+  return {
+    name: node.name || node.outputs[0]!,
+    op: node.op,
+    precision: reason === undefined ? `w${bits} ${rounder.id}` : 'float32',
+    sqnr: db !== undefined && Number.isFinite(db) ? db : null,
+    ...(weight !== undefined && Number.isFinite(weight) ? { weightSqnr: weight } : {}),
+    ...(reason !== undefined ? { reason } : {}),
+  }
+}
+
+function sqnrOf(w: Matrix, r: RoundedMatrix, grid: WeightGrid): number {
+  const back = dequantized(r, w, grid)
+  let [signal, noise] = [0, 0]
+  w.values.forEach((v, i) => {
+    signal += v * v
+    noise += (v - back[i]! / (r.columnScale?.[i % w.columns] ?? 1)) ** 2
+  })
+  return decibels(signal, noise)
+}
+
+/** Packs numbers of 4 bits two to a byte, the first in the low half. */
+function packed(values: ArrayLike<number>): Uint8Array {
+  const out = new Uint8Array(Math.ceil(values.length / 2))
+  for (let i = 0; i < values.length; i++) out[i >> 1]! |= values[i]! << (4 * (i & 1))
+  return out
+}
+
+class Writer {
+  readonly #graph: Graph
+  readonly #bits: 4 | 8
+  readonly #taken: Set<string>
+  readonly #added: Node[] = []
+  readonly #gone = new Set<Node>()
+  packed = false
+
+  constructor(graph: Graph, bits: 4 | 8) {
+    this.#graph = graph
+    this.#bits = bits
+    this.#taken = namesOf(graph)
+  }
+
+  finish(): void {
+    this.#graph.nodes = [...this.#graph.nodes.filter((n) => !this.#gone.has(n)), ...this.#added]
+    sortNodes(this.#graph)
+  }
+
+  write(layer: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): void {
+    if (packable(layer, grid, r)) this.#product(layer, w, r, grid)
+    else layer.node.inputs[layer.input] = this.#stored(layer, w, r, grid)
+  }
+
+  /** x @ W^T on packed weights. A kernel of ONNX Runtime; the bias is its own where it has one. */
+  #product({ node }: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): void {
+    const title = node.name || node.outputs[0]!
+    const blocks = blocksOf(w.columns, grid)
+    const perBlock = (grid.block * this.#bits) / 8
+    const bytes = new Uint8Array(w.rows * blocks * perBlock)
+    const padded = new Uint8Array(grid.block)
+    for (let row = 0; row < w.rows; row++)
+      for (let b = 0; b < blocks; b++) {
+        padded.fill(Math.round(r.zero[row * blocks + b]!))
+        const from = row * w.columns + b * grid.block
+        padded.set(r.levels.subarray(from, row * w.columns + Math.min(w.columns, (b + 1) * grid.block)))
+        bytes.set(this.#bits === 4 ? packed(padded) : padded, (row * blocks + b) * perBlock)
+      }
+    // Zero points of a row are packed as the weights are; a row of odd length ends in half a byte.
+    const rowZeros = (row: number) => r.zero.subarray(row * blocks, (row + 1) * blocks)
+    const width = Math.ceil((blocks * this.#bits) / 8)
+    const zeros = new Uint8Array(w.rows * width)
+    for (let row = 0; row < w.rows; row++)
+      zeros.set(this.#bits === 4 ? packed(rowZeros(row)) : Uint8Array.from(rowZeros(row)), row * width)
+    const data = this.#divided(node.inputs[0]!, r.columnScale, title)
+    const inputs = [
+      data,
+      this.#constant(`${title}/weight`, TensorData.of('uint8', [w.rows, blocks, perBlock], bytes)),
+      this.#constant(`${title}/scales`, TensorData.of('float32', [w.rows * blocks], r.scale)),
+      this.#constant(`${title}/zeros`, TensorData.of('uint8', [w.rows * width], zeros)),
+    ]
+    const bias = node.op === 'Gemm' ? node.inputs[2] : undefined
+    const output = bias ? this.#fresh(`${title}/product`) : node.outputs[0]!
+    const attrs = { K: intAttr(w.columns), N: intAttr(w.rows), bits: intAttr(this.#bits), block_size: intAttr(grid.block) }
+    this.#added.push(makeNode('MatMulNBits', inputs, [output], attrs, { domain: 'com.microsoft', name: title }))
+    if (bias) this.#added.push(makeNode('Add', [output, bias], [node.outputs[0]!], {}, { name: this.#fresh(`${title}/bias`) }))
+    this.#gone.add(node)
+    this.packed = true
+  }
+
+  /** The activations divided by what the columns were multiplied with. */
+  #divided(name: string, scale: Float64Array | undefined, title: string): string {
+    if (!scale) return name
+    const out = this.#fresh(`${title}/scaled`)
+    const inverse = this.#constant(
+      `${title}/inverse`,
+      TensorData.from(
+        'float32',
+        [scale.length],
+        scale.map((s) => 1 / s),
+      ),
+    )
+    this.#added.push(makeNode('Mul', [name, inverse], [out], {}, { name: out }))
+    return out
+  }
+
+  /** The weight as integers and what makes floats of them: [rows, columns] with blocks along the columns, then the weight's own shape. */
+  #stored(layer: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): string {
+    const title = layer.node.inputs[layer.input]!
+    const { rows, columns } = w
+    const blocks = blocksOf(columns, grid)
+    const dtype = this.#bits === 4 ? ('uint4' as const) : ('uint8' as const)
+    const pack = (values: ArrayLike<number>, dims: number[]): TensorData => {
+      const bytes = this.#bits === 4 ? packed(values) : Uint8Array.from(values)
+      return new TensorData(dtype, dims, () => bytes)
+    }
+    const whole = r.zero.every((z) => Number.isInteger(z) && z >= 0 && z < 2 ** this.#bits)
+    const levels = this.#constant(`${title}/levels`, pack(r.levels, [rows, columns]))
+    const byRow = blocks === 1
+    const dims = byRow ? [rows] : [rows, blocks]
+    const scale = this.#constant(`${title}/scale`, TensorData.of('float32', dims, r.scale))
+    const zero = this.#constant(`${title}/zero`, pack(whole ? r.zero : new Uint8Array(rows * blocks), dims))
+    const attrs: Record<string, Attribute> = byRow ? { axis: intAttr(0) } : { axis: intAttr(1), block_size: intAttr(grid.block) }
+    let value = this.#emit('DequantizeLinear', [levels, scale, zero], `${title}/dequantized`, attrs)
+    // A zero point between two levels is subtracted as a float.
+    if (!whole) value = this.#shifted(value, w, r, grid, title)
+    if (r.columnScale) {
+      const inverse = this.#constant(
+        `${title}/inverse`,
+        TensorData.from(
+          'float32',
+          [columns],
+          r.columnScale.map((s) => 1 / s),
+        ),
+      )
+      value = this.#emit('Mul', [value, inverse], `${title}/unscaled`)
+    }
+    if (layer.transposed) return this.#emit('Transpose', [value], `${title}/transposed`)
+    if (layer.weight!.dims.length === 2) return value
+    return this.#emit(
+      'Reshape',
+      [value, this.#constant(`${title}/shape`, TensorData.int64(layer.weight!.dims))],
+      `${title}/reshaped`,
+    )
+  }
+
+  /** Subtracts a real zero point for each block; the file holds one number for each. */
+  #shifted(value: string, { rows, columns }: Matrix, r: RoundedMatrix, grid: WeightGrid, title: string): string {
+    const blocks = blocksOf(columns, grid)
+    const offsets = r.zero.map((z, i) => z * r.scale[i]!)
+    const shape = (dims: number[], wanted: string) => this.#constant(`${title}/${wanted}`, TensorData.int64(dims))
+    const whole = columns % grid.block === 0
+    const per = this.#constant(`${title}/offset`, TensorData.of('float32', whole ? [rows, blocks, 1] : [rows, blocks], offsets))
+    if (whole) {
+      const byBlock = this.#emit('Reshape', [value, shape([rows, blocks, grid.block], 'blocks')], `${title}/blocked`)
+      const shifted = this.#emit('Sub', [byBlock, per], `${title}/shifted`)
+      return this.#emit('Reshape', [shifted, shape([rows, columns], 'matrix')], `${title}/rows`)
+    }
+    const blockOf = Int32Array.from({ length: columns }, (_, c) => Math.floor(c / grid.block))
+    const index = this.#constant(`${title}/blocks`, TensorData.of('int32', [columns], blockOf))
+    const spread = this.#emit('Gather', [per, index], `${title}/offsets`, { axis: intAttr(1) })
+    return this.#emit('Sub', [value, spread], `${title}/shifted`)
+  }
+
+  #emit(op: string, inputs: string[], wanted: string, attrs: Parameters<typeof makeNode>[3] = {}): string {
+    const out = this.#fresh(wanted)
+    this.#added.push(makeNode(op, inputs, [out], attrs, { name: out }))
+    return out
+  }
+
+  #constant(wanted: string, value: TensorData): string {
+    const name = this.#fresh(wanted)
+    this.#graph.initializers.set(name, value)
+    return name
+  }
+
+  #fresh(wanted: string): string {
+    let name = wanted
+    for (let i = 2; this.#taken.has(name); i++) name = `${wanted}_${i}`
+    this.#taken.add(name)
+    return name
+  }
+}
+
+/** What the kernel for packed weights takes: a plain product, whole zero points, and blocks of a power of 2 from 16 on. */
+function packable({ node }: WeightLayer, grid: WeightGrid, r: RoundedMatrix): boolean {
+  if (node.op !== 'MatMul' && node.op !== 'Gemm') return false
+  if (
+    node.op === 'Gemm' &&
+    (getInt(node, 'transA', 0) || getFloat(node, 'alpha', 1) !== 1 || (node.inputs[2] && getFloat(node, 'beta', 1) !== 1))
+  )
+    return false
+  return r.zero.every((z) => Number.isInteger(z)) && grid.block >= 16 && (grid.block & (grid.block - 1)) === 0
+}
