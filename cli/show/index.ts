@@ -3,6 +3,7 @@ import benchmark from './benchmark.ts'
 import dataInspect from './dataInspect.ts'
 import dataPreview from './dataPreview.ts'
 import devices from './devices.ts'
+import * as disk from './disk.ts'
 import evaluate from './evaluate.ts'
 import exportModel from './exportModel.ts'
 import gradcheck from './gradcheck.ts'
@@ -51,6 +52,9 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   'library.list': library.list,
   'library.add': library.added,
   'library.remove': library.removed,
+  'disk.usage': disk.usage,
+  'disk.clean': disk.cleaned,
+  privacy: disk.privacy,
   devices,
   serve: ({ url }) => url,
 }

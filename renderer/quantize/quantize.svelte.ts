@@ -1,1 +1,38 @@
-export const quantizing = { use(_model: string, _data?: string): void {} }
+import type { CommandOutput } from '../../engine/commands/contract/index.ts'
+import { app } from '../app/app.svelte.ts'
+import { fileName } from '../format/units.ts'
+
+export type QuantizeResult = CommandOutput<'quantize'>
+export type Layer = QuantizeResult['layers'][number]
+
+/** What is to be quantized, and the result that is on the page. */
+class Quantizing {
+  model = $state('')
+  data = $state('')
+  options = $state<Record<string, unknown>>({ scheme: 'int8' })
+  job = $state<string>()
+  error = $state.raw<unknown>()
+  /** The result of the job, or of an earlier run that was opened. */
+  readonly current = $derived(
+    app.queue.jobs.find((job) => job.id === this.job) ?? app.queue.jobs.find((job) => job.command === 'quantize'),
+  )
+  readonly result = $derived(this.current?.state === 'done' ? (this.current.result as QuantizeResult) : undefined)
+
+  use(model: string, data?: string): void {
+    this.model = model
+    if (data) this.data = data
+  }
+
+  async start(): Promise<void> {
+    this.error = undefined
+    const options = Object.fromEntries(Object.entries($state.snapshot(this.options)).filter(([, v]) => v !== '' && v !== null))
+    try {
+      const title = `${String(options['scheme'] ?? 'int8')} of ${fileName(this.model)}`
+      this.job = (await app.door.jobs.add('quantize', { model: this.model, data: this.data, ...options }, { title })).id
+    } catch (error) {
+      this.error = error
+    }
+  }
+}
+
+export const quantizing = new Quantizing()

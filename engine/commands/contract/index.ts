@@ -10,6 +10,7 @@ import { runsCurves, runsLabel, runsLog } from './curves.ts'
 import { dataInspect } from './data.ts'
 import { demo } from './demo.ts'
 import { devices } from './devices.ts'
+import { diskClean, diskUsage, privacy } from './disk.ts'
 import { distill } from './distill.ts'
 import { evaluate } from './evaluate.ts'
 import { exportModel } from './export.ts'
@@ -61,6 +62,9 @@ export const commands = {
   'library.list': libraryList,
   'library.add': libraryAdd,
   'library.remove': libraryRemove,
+  'disk.usage': diskUsage,
+  'disk.clean': diskClean,
+  privacy,
   devices,
   serve,
 } satisfies Record<string, Command>

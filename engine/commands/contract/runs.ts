@@ -28,6 +28,8 @@ export const RunSummary = z.looseObject({
   data: z.string().nullable(),
   student: z.string().nullable(),
   methods: z.array(z.string()),
+  /** File of the model that it wrote; null until then. */
+  model: z.string().nullable(),
   /** Results by name, for tables and charts: test metrics, `parameters`, `bytes`, `macs`, `seconds`; empty until the run has ended. */
   numbers: z.record(z.string(), z.number()),
 })

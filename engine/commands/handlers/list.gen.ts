@@ -35,5 +35,8 @@ export const handlers: HandlerTable = {
   'library.list': () => import('./libraryList.ts'),
   'library.add': () => import('./libraryAdd.ts'),
   'library.remove': () => import('./libraryRemove.ts'),
+  'disk.usage': () => import('./diskUsage.ts'),
+  'disk.clean': () => import('./diskClean.ts'),
+  privacy: () => import('./privacy.ts'),
   devices: () => import('./devices.ts'),
 }

@@ -54,6 +54,7 @@ export function summary(store: Store, run: Run) {
     tags,
     note,
     ...inputs(run),
+    model: isObject(run.result) ? textOf(run.result['model']) : null,
     numbers: numbers(run.result),
     pid: status === 'running' ? (host?.pid ?? null) : null,
   }
