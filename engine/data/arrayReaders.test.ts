@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { scratchFolders } from '../../tests/scratch.ts'
+import { sharedData } from '../../tests/shared.ts'
 import { DataError } from '../errors.ts'
 import { inspectDataSet, makeBatcher, makeSplits, openDataSet } from './index.ts'
 import type { ImageBatch, MapTarget, TensorBatch } from './types.ts'
@@ -219,7 +220,10 @@ describe('numpy', () => {
 
   it('reads numbers to predict, one-hot classes and maps', async () => {
     const values = await archive({ 'x.npy': x, 'y.npy': npy('<f4', [2, 2], floats(0.5, 1, 2, 3)) })
-    expect(values).toMatchObject({ labelled: true, target: { kind: 'values', names: ['y0', 'y1'], values: Float32Array.of(0.5, 1, 2, 3) } })
+    expect(values).toMatchObject({
+      labelled: true,
+      target: { kind: 'values', names: ['y0', 'y1'], values: Float32Array.of(0.5, 1, 2, 3) },
+    })
     const hot = await archive({ 'x.npy': x, 'y.npy': npy('<f4', [2, 3], floats(0, 0, 1, 1, 0, 0)) })
     expect(Array.from(hot.labels!)).toEqual([2, 0])
     const maps = await archive({ 'x.npy': x, 'y.npy': npy('|u1', [2, 2, 2], Uint8Array.of(0, 1, 2, 255, 0, 0, 1, 1)) })
@@ -238,7 +242,13 @@ describe('numpy', () => {
       'rate.npy': npy('<f4', [], floats(8000)),
       'y.npy': npy('|u1', [3], Uint8Array.of(0, 1, 1)),
     })
-    expect(set).toMatchObject({ length: 3, parts: [{ name: 'ids', shape: [2] }, { name: 'mask', shape: [1] }] })
+    expect(set).toMatchObject({
+      length: 3,
+      parts: [
+        { name: 'ids', shape: [2] },
+        { name: 'mask', shape: [1] },
+      ],
+    })
     const batch = await makeBatcher({ dataset: set, indices: Int32Array.of(2, 2), batch: 2, seed: 1 }).at(0)
     expect(batch.inputs).toEqual([
       { name: 'ids', shape: [2, 2], values: Float32Array.of(5, 6, 5, 6) },
@@ -283,3 +293,92 @@ function flipped(content: Buffer, at: number): Buffer {
   content[at]! ^= 0xff
   return content
 }
+
+describe('graphs', () => {
+  const ints = (dims: number[], ...values: number[]) =>
+    npy('<i8', dims, new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer))
+  const floats = (dims: number[], ...values: number[]) => npy('<f4', dims, new Uint8Array(Float32Array.from(values).buffer))
+  const graph = (members: Record<string, Buffer>) => openDataSet(join(folder({ 'g.npz': zip(members) }), 'g.npz'))
+  const plain = {
+    'x.npy': floats([4, 2], 1, 3, 0, 0, 2, 2, 0, 5),
+    'edge_index.npy': ints([2, 3], 0, 1, 3, 1, 0, 3),
+    'y.npy': ints([4], 0, 1, 1, 0),
+  }
+  const masks = {
+    'train_mask.npy': npy('|b1', [4], Uint8Array.of(0, 1, 0, 1)),
+    'test_mask.npy': npy('|b1', [4], Uint8Array.of(1, 0, 0, 0)),
+  }
+
+  it('have each edge both ways and once, no loops, and parts from masks', async () => {
+    const set = await graph({ ...plain, ...masks })
+    expect(set).toMatchObject({ kind: 'graph', length: 4, classes: ['0', '1'], splits: { train: [0, 2], test: [2, 3] } })
+    // Nodes 1, 3 (training), 0 (test), 2: the edge 0-1 is 2-0 now.
+    expect(set.shared).toEqual([{ name: 'edge_index', shape: [2, 2], values: Float32Array.of(0, 2, 2, 0) }])
+    expect(Array.from(set.labels!)).toEqual([1, 0, 0, 1])
+  })
+
+  it('are one batch in which only the asked nodes have a target', async () => {
+    const set = await graph({ ...plain, ...masks })
+    const batcher = makeBatcher({
+      dataset: set,
+      indices: Int32Array.of(0, 1),
+      batch: 64,
+      seed: 1,
+      preprocess: { kind: 'graph', features: 'row-sum' },
+    })
+    expect(batcher).toMatchObject({ batch: 4, stepsPerEpoch: 1, target: [4, 2] })
+    const batch = await batcher.at(7)
+    expect(Array.from(batch.x)).toEqual([0, 0, 0, 1, 0.25, 0.75, 0.5, 0.5])
+    expect(Array.from(batch.y!)).toEqual([0, 1, 1, 0, 0, 0, 0, 0])
+  })
+
+  it('in the Planetoid form leave nodes without a class unlabelled', async () => {
+    const sparse = (name: string, rows: number[][]) => {
+      const at = rows.map((row) => row.flatMap((v, c) => (v ? [c] : [])))
+      const starts = at.reduce((all, cells) => [...all, all.at(-1)! + cells.length], [0])
+      const values = rows.flatMap((row) => row.filter((v) => v))
+      return {
+        [`${name}_data.npy`]: floats([values.length], ...values),
+        [`${name}_indices.npy`]: ints([values.length], ...at.flat()),
+        [`${name}_indptr.npy`]: ints([starts.length], ...starts),
+        [`${name}_shape.npy`]: ints([2], rows.length, 3),
+      }
+    }
+    const set = await graph({
+      ...sparse('allx', [
+        [1, 0, 0],
+        [0, 2, 0],
+      ]),
+      ...sparse('tx', [
+        [0, 0, 3],
+        [4, 0, 0],
+      ]),
+      'y.npy': ints([1, 2], 1, 0),
+      'ally.npy': ints([2, 2], 1, 0, 0, 1),
+      'ty.npy': ints([2, 2], 0, 1, 1, 0),
+      'test_index.npy': ints([2], 4, 2),
+      'num_nodes.npy': ints([], 5),
+      'edges.npy': ints([2, 2], 0, 4, 4, 4),
+    })
+    // Train 0, validation 1, test 2 and 4 (whose rows come as 4, 2), and node 3 that nothing is known of.
+    expect(set.splits).toEqual({ train: [0, 1], validation: [1, 2], test: [2, 4] })
+    expect(Array.from(set.labels!)).toEqual([0, 1, 0, 1, -1])
+    const { values } = (await set.read(Int32Array.of(2, 3, 4))) as TensorBatch
+    expect(Array.from(values)).toEqual([4, 0, 0, 0, 0, 3, 0, 0, 0])
+    expect(set.warnings[1]).toMatch(/1 isolated nodes/)
+  })
+
+  it.each([
+    ['an edge to nowhere', { ...plain, 'edge_index.npy': ints([2, 1], 0, 4) }, /edge 0: expected nodes from 0 to 3, found 0 and 4/],
+    ['edges of a wrong shape', { ...plain, 'edge_index.npy': ints([3, 1], 0, 1, 2) }, /expected edges \[count, 2\]/],
+    ['too few labels', { ...plain, 'y.npy': ints([1], 0) }, /a class for each of the 4 nodes/],
+    ['no features', { 'edge_index.npy': plain['edge_index.npy'] }, /expected an array 'x', found edge_index/],
+  ])('with %s are refused', async (_, members, message) => {
+    await expect(graph(members)).rejects.toThrow(message)
+  })
+
+  const cora = sharedData('cora.npz')
+  it.skipIf(!cora)('of papers are read with their split', async () => {
+    expect(await inspectDataSet(cora!)).toMatchObject({ samples: 2708, splits: { train: 140, validation: 500, test: 1000 } })
+  })
+})

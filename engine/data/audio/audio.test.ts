@@ -120,7 +120,14 @@ describe('resampling', () => {
 
 describe('WAV files', () => {
   /** A file by the definition of the format. `width` bytes a sample, `write` puts one value at an offset. */
-  function wav(o: { tag?: number; bits: number; channels?: number; body: Buffer; extensible?: boolean; announced?: number }): Buffer {
+  function wav(o: {
+    tag?: number
+    bits: number
+    channels?: number
+    body: Buffer
+    extensible?: boolean
+    announced?: number
+  }): Buffer {
     const { tag = 1, bits, channels = 1, body, extensible = false } = o
     const format = Buffer.alloc(extensible ? 40 : 16)
     format.writeUInt16LE(extensible ? 0xfffe : tag, 0)
@@ -173,8 +180,14 @@ describe('WAV files', () => {
     ['half a format', wav({ bits: 16, body }).subarray(0, 40), /ends within its format chunk/],
     ['A-law', wav({ bits: 8, tag: 6, body }), /found 8 bits of format A-law/],
     ['12 bits', wav({ bits: 12, body }), /found 12 bits/],
-    ['values that are no numbers', wav({ bits: 32, tag: 3, body: Buffer.from(Float32Array.of(0, NaN).buffer) }), /sample 1 is no number/],
+    [
+      'values that are no numbers',
+      wav({ bits: 32, tag: 3, body: Buffer.from(Float32Array.of(0, NaN).buffer) }),
+      /sample 1 is no number/,
+    ],
   ])('refuses %s', (_, bytes, message) => {
-    expect(() => decodeWav(bytes, 'a.wav')).toThrow(expect.objectContaining({ code: 'data', where: 'a.wav', message: expect.stringMatching(message) as string }))
+    expect(() => decodeWav(bytes, 'a.wav')).toThrow(
+      expect.objectContaining({ code: 'data', where: 'a.wav', message: expect.stringMatching(message) as string }),
+    )
   })
 })
