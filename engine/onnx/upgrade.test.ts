@@ -144,6 +144,7 @@ const runnable: [string, Model, Record<string, TensorData>][] = [
     x(3, 3),
   ],
   ['GlobalLpPool, which has no kernel at the target', single('GlobalLpPool', [2, 3, 4, 4], {}, 7), x(2, 3, 4, 4)],
+  ['GlobalLpPool of another order', single('GlobalLpPool', [2, 3, 4, 4], { p: intAttr(3) }, 7), x(2, 3, 4, 4)],
   ['PRelu', single('PRelu', [2, 3, 2, 2], {}, 7, [noise('float32', [3, 1, 1], 4)]), x(2, 3, 2, 2)],
   [
     'ImageScaler',
