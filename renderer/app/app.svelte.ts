@@ -1,5 +1,6 @@
 import type { Door, MenuAction, Queue, Settings } from '../../engine/commands/contract/index.ts'
 import { makeCall, type Call } from './client.ts'
+import { learnMetrics } from '../format/metrics.svelte.ts'
 import { isView, type ViewId } from './views.ts'
 
 export type Job = Queue['jobs'][number]
@@ -46,6 +47,11 @@ class App {
     door.jobs.onChange((queue) => (this.queue = queue))
     door.onConnection((state) => (this.connection = state))
     door.onMenu((action) => this.act(action))
+    // Titles and units of metrics: pages show names until the engine has told them.
+    void this.call('catalogue', {}).then(
+      ({ metrics }) => learnMetrics(metrics),
+      () => undefined,
+    )
   }
 
   #use(settings: Settings): void {

@@ -1,6 +1,6 @@
 import type { CommandOutput, FullRecipe } from '../../engine/commands/contract/index.ts'
 import { app } from '../app/app.svelte.ts'
-import { learnMetrics } from '../format/metrics.ts'
+import { learnMetrics } from '../format/metrics.svelte.ts'
 import { fileName } from '../format/units.ts'
 import { run } from '../run/run.svelte.ts'
 

@@ -23,6 +23,8 @@ export const trainingEvents = {
     rate: z.number(),
     etaSeconds: z.number(),
     lr: z.number(),
+    /** Resident memory of the process that trains. */
+    memoryBytes: z.number().optional(),
   }),
   evaluated: z.object({ step: z.number().int(), split: z.string(), metrics: z.record(z.string(), z.number()) }),
   checkpoint: z.object({ step: z.number().int(), path: z.string() }),

@@ -84,7 +84,15 @@ export function recorder(ctx: HandlerContext<'distill'>, run: string) {
       if (now - sent < 200 && e.step !== steps) return
       sent = now
       if (pending.length > 400) flush()
-      ctx.emit('step', { step: e.step, steps: e.steps, losses: e.losses, rate: e.rate, etaSeconds: e.etaSeconds, lr: e.lr })
+      ctx.emit('step', {
+        step: e.step,
+        steps: e.steps,
+        losses: e.losses,
+        rate: e.rate,
+        etaSeconds: e.etaSeconds,
+        lr: e.lr,
+        memoryBytes: process.memoryUsage.rss(),
+      })
     },
   }
 }

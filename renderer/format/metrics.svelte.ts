@@ -3,11 +3,12 @@ import { percent, short } from './units.ts'
 
 type Definition = CommandOutput<'catalogue'>['metrics'][number]
 
-const known = new Map<string, Definition>()
+// A state, since pages that are open when the definitions arrive must show them.
+let known = $state.raw(new Map<string, Definition>())
 
 /** Take over what the engine says of its metrics: titles, units, which way is better. */
 export function learnMetrics(metrics: readonly Definition[]): void {
-  for (const metric of metrics) known.set(metric.id, metric)
+  known = new Map(metrics.map((metric) => [metric.id, metric]))
 }
 
 /** Written out, as `top1` → Accuracy; an unknown name with spaces. */
