@@ -56,6 +56,7 @@ import { GridSample, AffineGrid } from './rules/gridSample.ts'
 import { GroupQueryAttention } from './rules/groupQueryAttention.ts'
 import { Gather, GatherElements, GatherND, TopK, Trilu } from './rules/indexing.ts'
 import { Concat, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
+import { Leaf } from './rules/leaf.ts'
 import { Crop, Scale, ScaledTanh, ParametricSoftplus, Swish } from './rules/legacy.ts'
 import { MatMul, Gemm } from './rules/linear.ts'
 import { NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss } from './rules/losses.ts'
@@ -147,7 +148,7 @@ import {
 } from './rules/reduce.ts'
 import { Resize } from './rules/resize.ts'
 import { ReverseSequence } from './rules/reverseSequence.ts'
-import { RoiAlign } from './rules/roiAlign.ts'
+import { RoiAlign, MaxRoiPool } from './rules/roiAlign.ts'
 import { RotaryEmbedding, RotaryEmbeddingMicrosoft } from './rules/rotary.ts'
 import { ScatterElements, ScatterND } from './rules/scatter.ts'
 import { Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, StopGradient, Cast, CastLike } from './rules/shape.ts'
@@ -267,6 +268,7 @@ export const ops: readonly OpRule[] = [
   Tile,
   DepthToSpace,
   SpaceToDepth,
+  Leaf,
   Crop,
   Scale,
   ScaledTanh,
@@ -374,6 +376,7 @@ export const ops: readonly OpRule[] = [
   Resize,
   ReverseSequence,
   RoiAlign,
+  MaxRoiPool,
   RotaryEmbedding,
   RotaryEmbeddingMicrosoft,
   ScatterElements,

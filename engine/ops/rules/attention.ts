@@ -1,7 +1,7 @@
 import { broadcast, sameShape, showShape } from '../../ir/index.ts'
 import { float, int } from '../attrs.ts'
 import { defineOp, type Example, type TensorType } from '../rule.ts'
-import { concat } from '../tensor.ts'
+import { concat, type Tensor } from '../tensor.ts'
 import { causalMask, dotProductAttention, joinHeads, maskWhere, repeatHeads, splitHeads } from '../support/attention.ts'
 
 interface Heads {
@@ -23,6 +23,36 @@ function sizes(q: TensorType, k: TensorType, v: TensorType, past: TensorType | u
   return { batch, heads, groups, rows, depth, width, before, columns: before + fresh }
 }
 
+/**
+ * What opset 24 added, as one additive mask [B, 1, S, T] for the operator of 23: `valid` [B] counts the keys that are no padding, and causal rows
+ * end with it; a mask of fewer columns hides the others.
+ */
+function paddedMask(x: readonly (Tensor | undefined)[], s: ReturnType<typeof sizes>, causal: boolean): Tensor {
+  const [q, , , mask, , , valid] = x as [Tensor, Tensor, Tensor, Tensor | undefined, undefined, undefined, Tensor | undefined]
+  const { b, dtype } = q
+  const hidden = maskWhere(b.zeros([1], 'bool'), dtype)
+  let sum = b.zeros([s.batch, 1, s.rows, s.columns], dtype)
+  if (mask) {
+    const seen = mask.dtype === 'bool' ? maskWhere(mask, dtype) : mask
+    const missing = mask.shape.at(-1) === 1 ? 0 : s.columns - mask.shape.at(-1)!
+    const rest = [...mask.shape.slice(0, -1), missing]
+    sum = sum.add(missing > 0 ? concat([seen, hidden.expand(rest)], mask.rank - 1) : seen)
+  }
+  if (!valid) return causal ? sum.add(causalMask(b, dtype, s.rows, s.columns, s.before)) : sum
+  const steps = (n: number, shape: number[]) =>
+    b.array(
+      'int64',
+      shape,
+      Array.from({ length: n }, (_, i) => i),
+    )
+  const column = steps(s.columns, [1, 1, 1, s.columns])
+  const count = valid.cast('int64').reshape([s.batch, 1, 1, 1])
+  const kept = column.less(count)
+  const row = steps(s.rows, [1, 1, s.rows, 1])
+  const both = causal ? kept.emit('And', [column.lessOrEqual(row.add(count).sub(s.rows))]) : kept
+  return sum.add(maskWhere(both, dtype))
+}
+
 const qkv = (...kv: number[]): Example['x'] => [
   [2, 4, 3, 2],
   [2, ...kv],
@@ -32,7 +62,7 @@ const qkv = (...kv: number[]): Example['x'] => [
 /**
  * Scaled dot-product attention over heads, with grouped keys and values, an additive or boolean mask, a cache of earlier keys and values.
  * Inputs: Q, K, V (each [B, H, S, D] or flat [B, S, H * D]), mask broadcast to [B, H, S, T], past keys and values [B, H, P, D].
- * Outputs: Y, keys, values, and the scores of `qk_matmul_output_mode`. Spec: onnx Attention-23.
+ * Outputs: Y, keys, values, and the scores of `qk_matmul_output_mode`. Spec: onnx Attention-23; that of 24 is written in it.
  */
 export const Attention = defineOp({
   type: 'Attention',
@@ -52,7 +82,9 @@ export const Attention = defineOp({
     if (s.heads % s.groups !== 0) fail(`${s.heads} query heads are not a multiple of ${s.groups} key heads`)
     const scores = [s.batch, s.heads, s.rows, s.columns]
     const mask = opt(3)
-    if (mask && !sameShape(broadcast(scores, mask.shape) ?? [], scores))
+    // From opset 24 on a mask may have fewer columns.
+    const covered = mask && mask.shape.at(-1)! < s.columns ? [...mask.shape.slice(0, -1), s.columns] : mask?.shape
+    if (mask && !sameShape(broadcast(scores, covered!) ?? [], scores))
       fail(`mask ${showShape(mask.shape)} does not fit ${showShape(scores)}`)
     const y = q.shape.length === 3 ? [s.batch, s.rows, s.heads * s.width] : [s.batch, s.heads, s.rows, s.width]
     return [
@@ -63,6 +95,13 @@ export const Attention = defineOp({
     ].slice(0, outputs)
   },
   grad: 'expand',
+  simplify({ x, a, y, b }) {
+    const [q, k, v, mask, past, pastValues, valid] = x as readonly (Tensor | undefined)[]
+    const s = sizes(q!, k!, v!, past, a)
+    const short = mask && mask.shape.at(-1)! > 1 && mask.shape.at(-1)! < s.columns
+    if (y.length > 1 || !(valid || short)) return undefined
+    return b.emit('Attention', [q, k, v, paddedMask(x, s, a.is_causal !== 0), past, pastValues], { ...a, is_causal: 0 })[0]
+  },
   expand({ b, x: [q, k, v], a, opt, outputs }) {
     const flat = q.rank === 3
     const s = sizes(q, k, v, opt(4), a)
