@@ -1,6 +1,6 @@
 import { UnsupportedError } from '../../errors.ts'
 import { sizeOf } from '../../ir/index.ts'
-import { float, int, string, type AttrValues } from '../attrs.ts'
+import { float, int, ints, string, type AttrValues } from '../attrs.ts'
 import { defineOp } from '../rule.ts'
 import { axisTaps, sampleParts, type Tap } from '../support/sampling.ts'
 import type { Tensor } from '../tensor.ts'
@@ -118,3 +118,25 @@ function regions() {
 function images() {
   return { shape: [3], dtype: 'int64' as const, values: [1, 0, 1] }
 }
+
+/** Largest value of each bin of regions (image, left, top, right, bottom), cut at whole pixels. Spec: onnx MaxRoiPool-1; Girshick 2015. */
+export const MaxRoiPool = defineOp({
+  type: 'MaxRoiPool',
+  since: 1,
+  attrs: { pooled_shape: ints(), spatial_scale: float(1) },
+  infer({ x: [x, rois], a, fail }) {
+    if (x.shape.length !== 4) fail(`input of rank ${x.shape.length}, expected 4`)
+    if (rois.shape.length !== 2 || rois.shape[1] !== 5) fail(`regions of shape [${rois.shape.join()}], expected [R, 5]`)
+    if (a.pooled_shape?.length !== 2) fail(`pooled_shape has ${a.pooled_shape?.length ?? 0} entries, expected 2`)
+    return [{ dtype: x.dtype, shape: [rois.shape[0]!, x.shape[1]!, ...a.pooled_shape!] }]
+  },
+  grad: { none: 'the pixels of each bin depend on the regions, which are known at run time only; RoiAlign can be trained through' },
+  cost: ({ x: [x, rois] }) => rois.shape[0]! * sizeOf(x.shape.slice(1)),
+  channels: () => [{ a: ['x0', 1], b: ['y0', 1] }],
+  examples: [
+    {
+      x: [[2, 3, 6, 7], { shape: [2, 5], values: [0, 1, 1, 4, 5, 1, 0, 2, 6, 3] }],
+      a: { pooled_shape: [2, 3] },
+    },
+  ],
+})
