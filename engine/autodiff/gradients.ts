@@ -1,6 +1,6 @@
 import { BugError, UnsupportedError } from '../errors.ts'
 import { isFloat, sameShape, showNode } from '../ir/index.ts'
-import type { Builder, Slots, Step, Tensor } from '../ops/index.ts'
+import { PRIVATE, type Builder, type Slots, type Step, type Tensor } from '../ops/index.ts'
 import { total } from './accumulate.ts'
 
 /**
@@ -107,15 +107,25 @@ function through(
   const x = step.inputs as unknown as Slots<Tensor>
   const opt = (i: number) => step.inputs[i]
   if (grad === 'expand') {
-    const wanted = step.inputs.filter((t, i): t is Tensor => t !== undefined && need[i]!)
-    const expanded = rule.expand!({ b, x, a: step.a, outputs: step.outputs.length, opt, where: `node ${showNode(node)}` })
+    const leaf = new Map<Tensor, Tensor>()
+    for (const [i, t] of step.inputs.entries()) if (t && need[i]) leaf.set(t, t.emit('Leaf', [], {}, { domain: PRIVATE }))
+    const entered = step.inputs.map((t) => t && (leaf.get(t) ?? t))
+    const expanded = rule.expand!({
+      b,
+      x: entered as unknown as Slots<Tensor>,
+      a: step.a,
+      outputs: step.outputs.length,
+      opt: (i) => entered[i],
+      where: `node ${showNode(node)}`,
+    })
     b.expanded.add(step.index)
     const used = expanded.filter((_, i) => given[i])
     const seeds = step.outputs.filter((_, i) => given[i]).map((y) => grads.get(y)!)
     // An input may depend on another one (statistics on the data): the walk outside adds that part.
-    const pulled = pullBack(b, used, seeds, wanted, new Set(wanted))
+    const leaves = [...leaf.values()]
+    const pulled = pullBack(b, used, seeds, leaves, new Set(leaves))
     // A tensor that is several inputs at once gets its whole gradient through the first of them.
-    return step.inputs.map((t, i) => (t && need[i] && step.inputs.indexOf(t) === i ? pulled[wanted.indexOf(t)] : null))
+    return step.inputs.map((t, i) => (t && need[i] && step.inputs.indexOf(t) === i ? pulled[leaves.indexOf(leaf.get(t)!)] : null))
   }
   const dy = step.outputs.map((y, i) => (given[i] ? grads.get(y)! : isFloat(y.dtype) ? b.zeros(y.shape, y.dtype) : y))
   return grad({

@@ -188,6 +188,19 @@ describe('which form is run', () => {
   })
 })
 
+it('reaches an initial state through the reshapes before it, which a simplification would look behind', async () => {
+  const b = newBuilder()
+  const x = [b.input('x', 'float32', [1, 1, 1]), b.input('w', 'float32', [1, 1, 1]), b.input('r', 'float32', [1, 1, 1])]
+  const h = b.input('h', 'float32', [1, 1])
+  const [y] = b.emit('RNN', [...x, undefined, undefined, h.unsqueeze([0])], { hidden_size: 1 })
+  const [dh] = gradients(y!.sum(), [h])
+  const lowered = lower(b, [dh!])
+  const one = (v: number, ...dims: number[]) => new OrtTensor('float32', Float32Array.of(v), dims)
+  const feeds = { x: one(0.3, 1, 1, 1), w: one(0.7, 1, 1, 1), r: one(-1.1, 1, 1, 1), h: one(0.4, 1, 1) }
+  const [found] = await run(lowered.b, [lowered.at(dh!)], feeds)
+  expect(found![0]).toBeCloseTo(-1.1 * (1 - Math.tanh(0.3 * 0.7 - 0.4 * 1.1) ** 2), 6)
+})
+
 describe('the ceiling', () => {
   it('refuses an unroll that takes too many nodes, before it is built', () => {
     const b = newBuilder()
