@@ -68,7 +68,7 @@ export function homesFor(target: string, layers: Layers = LAYERS): string[] {
 }
 
 /** `@scope/name/deep` → `@scope/name`. */
-const packageOf = (specifier: string): string =>
+export const packageOf = (specifier: string): string =>
   specifier
     .split('/')
     .slice(0, specifier.startsWith('@') ? 2 : 1)
