@@ -1,5 +1,5 @@
 import { ModelError, UnsupportedError } from '../../errors.ts'
-import { isFloat, sizeOf, TensorData, type Graph, type Model } from '../../ir/index.ts'
+import { isFloat, sizeOf, subgraphs, TensorData, type Graph, type Model, type Node, type ValueInfo } from '../../ir/index.ts'
 import { inlineFunctions, upgradeOpset } from '../../onnx/index.ts'
 import { inlineGraph, newBuilder, type Tensor } from '../../ops/index.ts'
 import { random } from '../../random.ts'
@@ -13,6 +13,37 @@ const LARGE = 500
 
 export interface GradcheckOptions extends Omit<CheckOptions, 'optimize'> {
   wrt: 'parameters' | 'inputs' | 'all'
+}
+
+/**
+ * The part of a graph that computes float tensors: outputs that are something else (a label, a map of classes) are replaced by what they are
+ * made from, as far back as needed.
+ */
+function tensorPath(graph: Graph): Graph {
+  const producer = new Map(graph.nodes.flatMap((n) => n.outputs.map((y) => [y, n] as const)))
+  const kept = new Map<string, ValueInfo>()
+  const seen = new Set<string>()
+  const follow = (value: ValueInfo): void => {
+    if (seen.has(value.name)) return
+    seen.add(value.name)
+    const node = producer.get(value.name)
+    const opaque = node !== undefined && (node.domain.startsWith('ai.onnx.ml') || node.op === 'ArgMax' || node.op === 'ArgMin')
+    const { type } = value
+    const numbers = type === undefined || (type.kind === 'tensor' && isFloat(type.dtype))
+    if (!opaque && numbers) kept.set(value.name, value)
+    else for (const x of node?.inputs ?? []) if (x && producer.has(x)) follow(graph.values.get(x) ?? { name: x, type: undefined })
+  }
+  graph.outputs.forEach(follow)
+  if (kept.size === graph.outputs.length && graph.outputs.every((v) => kept.has(v.name))) return graph
+  const needed = new Set<Node>()
+  const stack = [...kept.keys()]
+  while (stack.length) {
+    const node = producer.get(stack.pop()!)
+    if (!node || needed.has(node)) continue
+    needed.add(node)
+    stack.push(...node.inputs, ...subgraphs(node).flatMap((g) => g.nodes.flatMap((n) => n.inputs)))
+  }
+  return { ...graph, outputs: [...kept.values()], nodes: graph.nodes.filter((n) => needed.has(n)) }
 }
 
 export interface GradcheckResult {
@@ -35,6 +66,7 @@ export interface GradcheckResult {
  */
 export async function gradcheck(model: Model, o: GradcheckOptions): Promise<GradcheckResult> {
   const { model: upgraded } = upgradeOpset(inlineFunctions(model))
+  upgraded.graph = tensorPath(upgraded.graph)
   const { dtype, seed, orders } = await checkInBestPrecision((dtype) => fitting(retype(upgraded, dtype).graph, dtype, o), {
     ...o,
     optimize: upgraded.graph.nodes.length > LARGE,
@@ -49,9 +81,9 @@ type Shapes = ReadonlyMap<string, readonly number[]>
 function fitting(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions): Subject {
   const sizes = isSymbolic(graph) ? [2, ...TRIAL_SIZES] : [2]
   const errors: unknown[] = []
-  for (const [i, size] of sizes.entries())
+  for (const size of sizes)
     try {
-      return subjectOf(graph, dtype, o, i === 0 ? undefined : bindDims(graph, size, 2))
+      return subjectOf(graph, dtype, o, bindDims(graph, size, 2))
     } catch (error) {
       if (!(error instanceof ModelError || error instanceof UnsupportedError)) throw error
       errors.push(error)

@@ -1,4 +1,15 @@
-import { axisOf, DATA_TYPES, dataTypeOf, isFloat, sameShape, showShape, sizeOf, strides, TensorData } from '../../ir/index.ts'
+import {
+  axisOf,
+  DATA_TYPES,
+  dataTypeOf,
+  isFloat,
+  sameShape,
+  showShape,
+  sizeOf,
+  strides,
+  TensorData,
+  type DataType,
+} from '../../ir/index.ts'
 import { int, ints } from '../attrs.ts'
 import { defineOp, PRIVATE, type FoldContext, type InferContext, type Slots, type TensorType } from '../rule.ts'
 import type { Tensor } from '../tensor.ts'
@@ -197,6 +208,14 @@ export const StopGradient = defineOp({
  * Element type conversion. Floats pass their gradient on to floats, and to integers that carry one (quantized tensors); a conversion to anything
  * else stops it.
  */
+/** Smallest and largest number of an integer type; of 64 bits, those that a number holds exactly. */
+function integerRange(dtype: DataType): [low: number, high: number] {
+  const bits = DATA_TYPES[dtype].bits
+  const unsigned = dtype.startsWith('u')
+  if (bits === 64) return [unsigned ? 0 : Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
+  return unsigned ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]
+}
+
 export const Cast = defineOp({
   type: 'Cast',
   since: 13,
@@ -221,8 +240,8 @@ export const Cast = defineOp({
         ),
       ]
     // Numbers outside of the integer's range are left to the runtime.
-    const limit = to === 'int64' ? Number.MAX_SAFE_INTEGER : 127
-    if (isInteger(to) && x.numbers().some((v) => !(Math.abs(v) <= limit))) return undefined
+    const [low, high] = integerRange(to)
+    if (isInteger(to) && x.numbers().some((v) => !(v >= low && v <= high))) return undefined
     return [x.as(to)]
   },
   simplify({ x: [x], y: [y], b }) {
