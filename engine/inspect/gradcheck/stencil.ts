@@ -62,9 +62,9 @@ export async function compareSlopes(
     if (quickError <= TOLERANCE / 2) out.push({ error: quickError, kink: false, difference: quick })
     else {
       const { slope, error, edge } = await extrapolated(value, x, k, middle[k]!, h)
-      const least = TOLERANCE * size(slope)
-      const kink = !(error <= least / 2) || edge > least / 2 || !Number.isFinite(middle[k]!)
+      const least = TOLERANCE * (Number.isFinite(analytic) ? size(slope) : Math.max(Math.abs(slope), p.least))
       const off = Math.abs(slope - analytic) / size(slope)
+      const kink = !(off <= TOLERANCE) && (!(error <= least / 2) || edge > least / 2 || !Number.isFinite(middle[k]!))
       out.push({ error: Number.isNaN(off) ? Infinity : off, kink, difference: slope })
     }
   }
