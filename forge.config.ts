@@ -21,6 +21,7 @@ const config: ForgeConfig = {
     // Nothing is taken from the repository as it lies: `packApp` puts in what runs.
     ignore: (path) => path !== '' && path !== '/package.json',
     prune: false,
+    extraResource: ['assets/mime.xml'],
     extendInfo: {
       CFBundleDocumentTypes: [{ CFBundleTypeName: 'ONNX model', CFBundleTypeExtensions: ['onnx'], CFBundleTypeRole: 'Viewer' }],
     },
@@ -38,6 +39,7 @@ const config: ForgeConfig = {
         section: 'science',
         icon: 'assets/icon.png',
         mimeType: ['application/x-onnx'],
+        scripts: { postinst: 'assets/deb/postinst', prerm: 'assets/deb/prerm' },
         homepage: 'https://stillroom.invalid/',
         maintainer: 'Stillroom maintainers <maintainers@stillroom.invalid>',
       },

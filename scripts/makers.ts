@@ -37,7 +37,7 @@ export class BuilderMaker extends MakerBase<BuilderTarget> {
     forgeConfig,
   }: MakerOptions): Promise<string[]> {
     const { build } = await import('electron-builder')
-    const { electronVersion } = forgeConfig.packagerConfig
+    const { license, devDependencies } = packageJSON as { license: string; devDependencies: { electron: string } }
     return build({
       prepackaged: resolve(dir),
       [FIELD[targetPlatform as Platform]]: [`${this.config.target}:${targetArch}`],
@@ -45,9 +45,9 @@ export class BuilderMaker extends MakerBase<BuilderTarget> {
       config: {
         appId: 'org.stillroom.app',
         productName: appName,
-        copyright: `${(packageJSON as { license: string }).license}`,
+        copyright: license,
         npmRebuild: false,
-        ...(electronVersion ? { electronVersion } : {}),
+        electronVersion: devDependencies.electron,
         directories: { output: join(makeDir, this.name) },
         fileAssociations: [{ ext: 'onnx', name: 'ONNX model', role: 'Viewer', icon: 'assets/icon' }],
         linux: { category: 'Development', icon: 'assets/icon.png', mimeTypes: ['application/x-onnx'] },

@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 const ROOT = resolve(import.meta.dirname, '..')
@@ -31,9 +32,11 @@ if (import.meta.main) {
     }
     process.stdout.write(`Electron ${version} has no program on this machine: serving the window to a browser instead\n`)
   }
+  // A native dialog would show every folder of the person's own as well.
+  const shown = args.some((word) => /^--(root|out)(=|$)/.test(word)) ? [] : ['--root', homedir()]
   const child = binary
     ? spawn(binary, [ROOT, ...args], { stdio: 'inherit' })
-    : spawn(process.execPath, [join(ROOT, 'cli', 'main.ts'), 'serve', ...args], { stdio: 'inherit' })
+    : spawn(process.execPath, [join(ROOT, 'cli', 'main.ts'), 'serve', ...shown, ...args], { stdio: 'inherit' })
   // A terminal sends Ctrl-C to both; the child decides what it means, this process waits.
   process.on('SIGINT', () => undefined)
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))

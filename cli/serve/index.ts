@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { UnsupportedError } from '../../engine/errors.ts'
-import { browseFiles, defaultStorePath, openDoorService } from '../../engine/commands/door/index.ts'
+import { defaultStorePath, openDoorService } from '../../engine/commands/door/index.ts'
 import { childProcess, commands, parseInput } from '../../engine/commands/index.ts'
 import { version } from '../version.ts'
 import { type Served, serveDoor } from './server.ts'
@@ -34,7 +34,7 @@ export async function serve(given: Record<string, unknown>, { hostEntry, onListe
   const service = openDoorService({
     start: () => childProcess(hostEntry),
     store: input.store ?? defaultStorePath(),
-    native: { kind: 'browser', version: version(), versions: { node: process.versions.node }, browser: browseFiles(shown) },
+    native: { kind: 'browser', version: version(), versions: { node: process.versions.node }, shown },
   })
   const served = await serveDoor(service, PAGE, input)
   const stopped = stopSignal((again) => {

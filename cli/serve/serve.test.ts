@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { childProcess } from '../../engine/commands/index.ts'
-import { browseFiles, type DoorService, openDoorService } from '../../engine/commands/door/index.ts'
+import { type DoorService, openDoorService } from '../../engine/commands/door/index.ts'
 import { bearerToken, isOurHost, isOurOrigin, isToken, socketToken } from './guard.ts'
 import { type Served, serveDoor } from './server.ts'
 
@@ -27,7 +27,7 @@ beforeAll(async () => {
   service = openDoorService({
     start: () => childProcess(new URL('../../engine/commands/testing/fakeHost.ts', import.meta.url)),
     store: join(root, 'store.sqlite'),
-    native: { kind: 'browser', version: '1', versions: {}, browser: browseFiles([{ path: join(root, 'shown'), writable: false }]) },
+    native: { kind: 'browser', version: '1', versions: {}, shown: [{ path: join(root, 'shown'), writable: false }] },
   })
   served = await serveDoor(service, page, { host: '127.0.0.1', port: 0 })
   token = new URL(served.url).hash.replace('#token=', '')
@@ -162,7 +162,14 @@ describe('the socket', () => {
     expect(answers.sort((a, b) => a.re - b.re)).toEqual([
       {
         re: 1,
-        answer: { ok: expect.objectContaining({ path: null, entries: [expect.objectContaining({ path: join(root, 'shown') })] }) },
+        answer: {
+          ok: expect.objectContaining({
+            path: null,
+            entries: [join(root, 'shown'), join(root, 'app', 'exports')].map(
+              (path) => expect.objectContaining({ path }) as unknown,
+            ),
+          }),
+        },
       },
       { re: 2, answer: { error: expect.objectContaining({ code: 'option' }) } },
       { re: 3, answer: { ok: join(root, 'shown', 'a.onnx') } },

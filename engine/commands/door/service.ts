@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { arch, availableParallelism, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { OptionError, UnsupportedError } from '../../errors.ts'
@@ -25,7 +25,7 @@ import { openGrants } from './grants.ts'
 import { makeCalls } from './hosts.ts'
 import { allowStorePaths, checkPaths } from './inputPaths.ts'
 import { type JobQueue, openJobs } from './jobs.ts'
-import type { FileBrowser } from './listing.ts'
+import { browseFiles, type FileBrowser, type Shown } from './listing.ts'
 import { lockFolder } from './lock.ts'
 import { openRecent, openSettings } from './state.ts'
 
@@ -39,8 +39,8 @@ export interface Native {
   versions: Record<string, string>
   /** Ask the person by a native dialog; null when they change their mind. */
   pick?(request: DoorParams<'pick'>): Promise<string | null>
-  /** The folders shown instead of a native dialog. */
-  browser?: FileBrowser
+  /** The folders shown instead of a native dialog; the program's own folder for exports is shown with them. */
+  shown?: readonly Shown[]
   reveal?(path: string): void
   onSettings?(settings: Settings): void
   onRecent?(path: string): void
@@ -93,6 +93,12 @@ export function openDoorService({ start, store, native }: DoorServiceOptions): D
   const folder = join(dirname(store), 'app')
   const [inbox, exports] = [join(folder, 'inbox'), join(folder, 'exports')]
   const unlock = lockFolder(folder)
+  mkdirSync(exports, { recursive: true, mode: 0o700 })
+  const listing = native.shown && browseFiles([...native.shown, { path: exports, writable: true }])
+  const browser = (): FileBrowser => {
+    if (!listing) throw unsupported('list of files; it asks by a native dialog')
+    return listing
+  }
   const grants = openGrants(join(folder, 'grants.json'), [
     { path: join(dirname(store), 'runs'), mode: 'read' },
     { path: inbox, mode: 'read' },
@@ -187,9 +193,9 @@ export function openDoorService({ start, store, native }: DoorServiceOptions): D
       const path = await native.pick(request)
       return path === null ? null : grants.allow(path, request.purpose, 'dialog')
     },
-    'files.list': ({ path }) => browserOf(native).list(path),
+    'files.list': ({ path }) => browser().list(path),
     'files.choose': ({ path, purpose }) => {
-      browserOf(native).choose(path, purpose)
+      browser().choose(path, purpose)
       return grants.allow(path, purpose, 'dialog')
     },
     'files.readText': ({ path }) => {
@@ -267,8 +273,3 @@ export function openDoorService({ start, store, native }: DoorServiceOptions): D
 }
 
 const unsupported = (what: string): UnsupportedError => new UnsupportedError(`this front door has no ${what}`, { where: 'door' })
-
-function browserOf({ browser }: Native): FileBrowser {
-  if (!browser) throw unsupported('list of files; it asks by a native dialog')
-  return browser
-}
