@@ -57,7 +57,7 @@ import { GroupQueryAttention } from './rules/groupQueryAttention.ts'
 import { Gather, GatherElements, GatherND, TopK, Trilu } from './rules/indexing.ts'
 import { Concat, Split, Slice, Expand, Tile, DepthToSpace, SpaceToDepth } from './rules/layout.ts'
 import { Leaf } from './rules/leaf.ts'
-import { Crop, Scale, ScaledTanh, ParametricSoftplus, Swish } from './rules/legacy.ts'
+import { Crop, Scale, ScaledTanh, ParametricSoftplus, Scatter } from './rules/legacy.ts'
 import { MatMul, Gemm } from './rules/linear.ts'
 import { NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss } from './rules/losses.ts'
 import { LpPool } from './rules/lpPool.ts'
@@ -97,6 +97,7 @@ import {
   BlockedUpsample,
   BlockedAveragePool,
 } from './rules/nchwc.ts'
+import { Swish, TensorScatter } from './rules/newer.ts'
 import { BatchNormalization, BatchNorm, BatchNormGrad } from './rules/norm.ts'
 import {
   LayerNormalization,
@@ -273,7 +274,7 @@ export const ops: readonly OpRule[] = [
   Scale,
   ScaledTanh,
   ParametricSoftplus,
-  Swish,
+  Scatter,
   MatMul,
   Gemm,
   NegativeLogLikelihoodLoss,
@@ -313,6 +314,8 @@ export const ops: readonly OpRule[] = [
   BlockedMaxPool,
   BlockedUpsample,
   BlockedAveragePool,
+  Swish,
+  TensorScatter,
   BatchNormalization,
   BatchNorm,
   BatchNormGrad,

@@ -148,7 +148,9 @@ const OTHER_OPSET: Record<string, number> = {
   ParametricSoftplus: 9,
   Scale: 9,
   ScaledTanh: 9,
+  Scatter: 10,
   Swish: 24,
+  TensorScatter: 24,
 }
 // ONNX Runtime has kernels of these up to opset 21; the training compiler feeds their numbers (support/draws.ts).
 for (const { type, random } of ruleBook.rules) if (random && type !== 'Dropout') OTHER_OPSET[type] = 21

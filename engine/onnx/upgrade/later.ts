@@ -1,10 +1,9 @@
 /**
  * Operators that opsets above the working one defined or changed. Left out are those that only came to take further element types of eight
- * bits and fewer (Cast, Reshape, Shape, QuantizeLinear and others of 24 and 25): for the types that there were before, they mean the same. So are
- * Attention and Swish of 24, which their rules write in older ones.
+ * bits and fewer (Cast, Reshape, Shape, QuantizeLinear and others of 24 and 25): for the types that there were before, they mean the same. So do
+ * Attention, Swish and TensorScatter of 24, which their rules write in older ones.
  */
 const CHANGED: Record<number, string> = {
-  24: 'TensorScatter',
   25: 'Attention',
   26: 'BitCast CumProd',
   27: 'CausalConvWithState LinearAttention Range',

@@ -1,13 +1,13 @@
-import { showShape } from '../../ir/index.ts'
-import { float, ints } from '../attrs.ts'
+import { showShape, sizeOf } from '../../ir/index.ts'
+import { float, int, ints } from '../attrs.ts'
 import { defineOp } from '../rule.ts'
 import type { Tensor } from '../tensor.ts'
 import { tieAxes } from '../support/axes.ts'
 import { unary } from '../support/elementwise.ts'
 
 /**
- * Operators of the first opsets that ONNX Runtime still runs, and one of an opset above the compiler's. They are written in others at once, so
- * that no node of theirs reaches a graph that has no definition for it.
+ * Operators of the first opsets that ONNX Runtime still runs. They are written in others at once, so that no node of theirs reaches a graph that has
+ * no definition for it.
  */
 
 interface CropAttrs {
@@ -75,15 +75,16 @@ export const ParametricSoftplus = unary('ParametricSoftplus', {
   examples: [{ x: [[2, 3]], a: { alpha: 0.5, beta: 2 } }],
 })
 
-/** y = x sigmoid(alpha x), of opset 24. */
-export const Swish = unary('Swish', {
-  since: 1,
-  attrs: { alpha: float(1) },
-  flops: 8,
-  grad({ x: [x], dy: [dy], a }) {
-    const gate = x.mul(a.alpha).sigmoid()
-    return dy.mul(gate.add(x.mul(a.alpha).mul(gate).mul(gate.rsub(1))))
-  },
-  simplify: ({ x: [x], a }) => x.mul(x.mul(a.alpha).sigmoid()),
-  examples: [{ x: [[2, 3]] }, { x: [[4]], a: { alpha: 0.5 } }],
+/** The name of ScatterElements in opsets 9 and 10, where indices do not count from the end. */
+export const Scatter = defineOp({
+  type: 'Scatter',
+  since: 9,
+  attrs: { axis: int(0) },
+  infer: ({ x: [x] }) => [{ dtype: x.dtype, shape: x.shape }],
+  grad: 'expand',
+  expand: ({ x: [x, index, updates], a }) => [x.emit('ScatterElements', [index, updates], { axis: a.axis })],
+  simplify: ({ x: [x, index, updates], a }) => x.emit('ScatterElements', [index, updates], { axis: a.axis }),
+  cost: ({ x: [, , updates] }) => sizeOf(updates.shape),
+  channels: ({ x: [x] }) => tieAxes(x.shape.length, () => true),
+  examples: [{ x: [[3, 3], { shape: [2, 3], dtype: 'int64', values: [0, 2, 1, 2, 0, 0] }, [2, 3]] }],
 })
