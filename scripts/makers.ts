@@ -27,15 +27,7 @@ export class BuilderMaker extends MakerBase<BuilderTarget> {
     return this.config.target !== 'dmg' || process.platform === 'darwin'
   }
 
-  override async make({
-    dir,
-    makeDir,
-    targetArch,
-    targetPlatform,
-    appName,
-    packageJSON,
-    forgeConfig,
-  }: MakerOptions): Promise<string[]> {
+  override async make({ dir, makeDir, targetArch, targetPlatform, appName, packageJSON }: MakerOptions): Promise<string[]> {
     const { build } = await import('electron-builder')
     const { license, devDependencies } = packageJSON as { license: string; devDependencies: { electron: string } }
     return build({
