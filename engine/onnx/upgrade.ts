@@ -13,7 +13,7 @@ import { broadcastRules } from './upgrade/broadcast.ts'
 import { Context, type Place, type Rule, type Rules } from './upgrade/context.ts'
 import { elementwiseRules } from './upgrade/elementwise.ts'
 import { factsOf, type Facts } from './upgrade/facts.ts'
-import { kernelRules } from './upgrade/kernels.ts'
+import { isKernelGap, kernelRules } from './upgrade/kernels.ts'
 import { changedAfter } from './upgrade/later.ts'
 import { normalizationRules } from './upgrade/normalization.ts'
 import { resizeRules } from './upgrade/resize.ts'
@@ -43,9 +43,13 @@ export interface NotUpgraded {
   reason: string
 }
 
+/** The opset before ONNX Runtime's kernels have gaps. Everything that later ones changed up to the working one is which types are taken. */
+const BEFORE_GAPS = 21
+
 /**
  * Brings the default-domain opset of a model, functions included, up to `target`; the model given is not changed. Where a
- * node cannot follow, or the model is above the target, the model comes back as it was, with the nodes and reasons.
+ * node cannot follow, or the model is above the target, the model comes back as it was, with the nodes and reasons. Where only kernels are
+ * missing, it comes to opset 21, which means the same and runs.
  */
 export function upgradeOpset(model: Model, target: number = WORKING_OPSET): { model: Model; notUpgraded: NotUpgraded[] } {
   const from = model.opsets.get('')
@@ -56,7 +60,12 @@ export function upgradeOpset(model: Model, target: number = WORKING_OPSET): { mo
   const copy = cloneModel(model)
   const upgrade = new Upgrade(copy, target)
   upgrade.run()
-  if (upgrade.notUpgraded.length > 0) return { model, notUpgraded: upgrade.notUpgraded }
+  if (upgrade.notUpgraded.length > 0) {
+    const gap = from !== undefined && from <= BEFORE_GAPS && target > BEFORE_GAPS
+    return gap && upgrade.notUpgraded.every(({ reason }) => isKernelGap(reason))
+      ? upgradeOpset(model, BEFORE_GAPS)
+      : { model, notUpgraded: upgrade.notUpgraded }
+  }
   return { model: copy, notUpgraded: [] }
 }
 

@@ -19,7 +19,7 @@ import { feedsOf } from './bindInputs.ts'
 import { makeJudge } from './judge.ts'
 import { logitsOf, type Answers, type Samples } from './logits.ts'
 import { rolesOf } from './parameters.ts'
-import { compileStep, type Init, type Net, type Program, type StepSpec } from './program.ts'
+import { compileStep, type Draw, type Init, type Mask, type Net, type Program, type StepSpec } from './program.ts'
 import { chosenSamples } from './select.ts'
 import type { Task } from './task.ts'
 
@@ -339,6 +339,7 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
         for (const [name, value] of Object.entries(method.scalars?.(progress, options) ?? {}))
           feeds[`scalar/${method.key}/${name}`] = Value.from('float32', [], [value])
       for (const mask of program.masks) feeds[mask.name] = dropped(mask, o.seed, number)
+      for (const draw of program.draws) feeds[draw.name] = drawn(draw, o.seed, number)
       for (const name of program.state.keys()) feeds[name] = state.get(name)!
       const out = await session.run(feeds)
       for (const name of program.changes) state.set(name, out[`next/${name}`]!)
@@ -358,11 +359,18 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
 }
 
 /** Inverted dropout mask: 0 with probability `ratio`, else 1 / (1 - ratio). Drawn by (seed, layer, step), so a resumed run draws the same. */
-function dropped(mask: { name: string; shape: readonly number[]; ratio: number }, seed: number, step: number): Value {
+function dropped(mask: Mask, seed: number, step: number): Value {
   const draws = random(seed, 'dropout', mask.name, step)
   const data = new Float32Array(mask.shape.reduce((n, d) => n * d, 1))
   draws.fillUniform(data, 0, 1)
   const keep = 1 / (1 - mask.ratio)
   for (let i = 0; i < data.length; i++) data[i] = data[i]! < mask.ratio ? 0 : keep
   return Value.of('float32', mask.shape, data)
+}
+
+/** Fresh numbers of one step, by (seed, input, step). */
+function drawn({ name, shape, kind }: Draw, seed: number, step: number): Value {
+  const stream = random(seed, 'draw', name, step)
+  const data = new Float32Array(shape.reduce((n, d) => n * d, 1))
+  return Value.of('float32', shape, kind === 'normal' ? stream.fillNormal(data) : stream.fillUniform(data))
 }

@@ -2,7 +2,16 @@ import { gradientsOrNone } from '../autodiff/index.ts'
 import type { InputSpec } from '../data/index.ts'
 import { ModelError, OptionError } from '../errors.ts'
 import { getFloat, getInt, isFloat, type Model, type Node, type TensorData } from '../ir/index.ts'
-import { batchNorm, inlineGraph, newBuilder, type Builder, type Tensor } from '../ops/index.ts'
+import {
+  batchNorm,
+  inlineGraph,
+  newBuilder,
+  withFedDraws,
+  type Builder,
+  type DrawKind,
+  type FedDraw,
+  type Tensor,
+} from '../ops/index.ts'
 import { lower, type Target } from '../passes/index.ts'
 import type { LossContext, Method, Network, Term } from '../methods/index.ts'
 import { clipByGlobalNorm, decaysByDefault, ema as averaged, type Optimizer } from '../optim/index.ts'
@@ -58,7 +67,22 @@ export interface Program {
   /** Loss terms by name, output `loss/name`; `total` among them. */
   losses: readonly string[]
   /** Names of the dropout masks and their keep probability. */
-  masks: readonly { name: string; shape: readonly number[]; ratio: number }[]
+  masks: readonly Mask[]
+  /** Inputs that are filled with fresh random numbers for every step. */
+  draws: readonly Draw[]
+}
+
+export interface Mask {
+  name: string
+  shape: readonly number[]
+  ratio: number
+}
+
+/** Standard normal numbers, or uniform ones in [0, 1), of float32. */
+export interface Draw {
+  name: string
+  shape: readonly number[]
+  kind: DrawKind
 }
 
 const PARAM = 'param/'
@@ -77,10 +101,16 @@ export function compileStep(spec: StepSpec): Program {
   const next = new Map<string, Tensor>()
   const data = dataInputs(b, spec)
   const y = spec.targetShape && b.input('y', 'float32', spec.targetShape)
-  const masks: { name: string; shape: readonly number[]; ratio: number }[] = []
+  const masks: Mask[] = []
+  const draws: Draw[] = []
+  const fed: FedDraw = (kind, shape) => {
+    const t = b.input(`draw/${draws.length}`, 'float32', shape)
+    draws.push({ name: t.name, shape, kind })
+    return t
+  }
 
-  const student = trainable(b, spec, data, held, masks)
-  const teacher = frozen(b, spec, data)
+  const student = trainable(b, spec, data, held, masks, fed)
+  const teacher = frozen(b, spec, data, fed)
   const terms = lossTerms(b, spec, { student: student.network, teacher, y, held })
   const weighted = new Map([...terms].map(([name, t]) => [name, t.weight === undefined ? t.value : t.value.mul(t.weight)]))
   const total = sum([...weighted.values()])
@@ -103,7 +133,15 @@ export function compileStep(spec: StepSpec): Program {
   const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(t)])), {
     name: 'training_step',
   })
-  return { model, inputs: data.map((d) => d.bound), state, changes: [...next.keys()], losses: [...weighted.keys(), 'total'], masks }
+  return {
+    model,
+    inputs: data.map((d) => d.bound),
+    state,
+    changes: [...next.keys()],
+    losses: [...weighted.keys(), 'total'],
+    masks,
+    draws,
+  }
 }
 
 type Held = (name: string, dims: readonly number[], init: Init) => Tensor
@@ -137,7 +175,8 @@ function trainable(
   spec: StepSpec,
   fed: readonly { bound: BoundInput; t: Tensor }[],
   held: Held,
-  masks: { name: string; shape: readonly number[]; ratio: number }[],
+  masks: Mask[],
+  draw: FedDraw,
 ) {
   const net = spec.student
   const { graph } = net.model
@@ -174,7 +213,7 @@ function trainable(
         masks.push({ name: mask.name, shape: mask.shape, ratio: r })
         return [data!.mul(mask)]
       }
-      return undefined
+      return withFedDraws(node, inputs, draw)
     },
   })
   return { network: tap(values, net, spec.task), statistics: updates }
@@ -193,13 +232,14 @@ function tap(values: ReadonlyMap<string, Tensor>, net: Net, task: Task): Network
   return { logits: rowsOf(find(net.logits), task), features: net.features.map(find) }
 }
 
-function frozen(b: Builder, spec: StepSpec, data: readonly { bound: BoundInput; t: Tensor }[]): Network | undefined {
+function frozen(b: Builder, spec: StepSpec, data: readonly { bound: BoundInput; t: Tensor }[], draw: FedDraw): Network | undefined {
   const { teacher } = spec
   if (!teacher) return undefined
   if ('fed' in teacher) return { logits: rowsOf(b.input('teacher/logits', 'float32', teacher.fed), spec.task), features: [] }
   const values = inlineGraph(b, teacher.net.model.graph, fedTo(teacher.net, spec, data), {
     initializer: (name, data) =>
       isFloat(data.dtype) && data.size > 64 ? b.constant(data.as('float32'), `teacher/${name}`) : undefined,
+    node: (node, inputs) => withFedDraws(node, inputs, draw),
   })
   const network = tap(values, teacher.net, spec.task)
   return { logits: network.logits.detach(), features: network.features.map((f) => f.detach()) }

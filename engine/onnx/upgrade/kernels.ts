@@ -10,6 +10,9 @@ const WITHOUT_KERNEL =
 
 const noKernel: Rule = (node) => `ONNX Runtime has no kernel for ${node.op} of opset 22`
 
+/** True for the reason of a node whose older definition means the same and has a kernel. */
+export const isKernelGap = (reason: string): boolean => reason.startsWith('ONNX Runtime has no kernel for')
+
 /** The pooled norm over all positions is a reduction, which has kernels; of another order than 1 or 2, one between two powers. */
 const globalLpPool: Rule = (node, c) => {
   const p = getInt(node, 'p', 2)
