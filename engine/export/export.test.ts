@@ -126,7 +126,7 @@ describe('package', () => {
     await expect(exportPackage(network(), out, options({ golden: { inputs: wrong, origin: '' } }))).rejects.toMatchObject({
       code: 'runtime',
     })
-    await expect(exportPackage(network(), out, options({ variants: ['fp16'] }))).rejects.toMatchObject({ code: 'unsupported' })
+    await expect(exportPackage(network(), out, options({ variants: ['fp16'] }))).rejects.toMatchObject({ code: 'option' })
     await expect(exportPackage(network(), out, options({ variants: ['int8'] }))).rejects.toMatchObject({ code: 'option' })
     expect(readdirSync(folder).filter((name) => name.startsWith('c'))).toEqual([])
   })

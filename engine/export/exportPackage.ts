@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { OptionError, RuntimeError, UnsupportedError } from '../errors.ts'
+import { OptionError, RuntimeError } from '../errors.ts'
 import { showShape, type Model, type ValueInfo } from '../ir/index.ts'
 import { writeModel } from '../onnx/index.ts'
 import { applyPasses, rewrites } from '../passes/index.ts'
@@ -19,6 +19,8 @@ export interface PackageOptions extends Omit<ModelFacts, 'source'> {
   variants: readonly Variant[]
   /** Replace files of the same names in a folder that holds something. */
   overwrite?: boolean | undefined
+  /** The model in half precision, for variant `fp16`. */
+  half?: Model | undefined
   /** The integer model, for variant `int8`. */
   quantized?: Model | undefined
   /** Inputs whose answers are shipped and compared. */
@@ -43,26 +45,29 @@ export interface Package {
   mobileInt8?: Record<string, Verdict>
 }
 
-const NAMES: Record<Exclude<Variant, 'fp16'>, string> = { fp32: 'model.onnx', int8: 'model_int8.onnx', ort: 'model.ort' }
+const NAMES: Record<Variant, string> = { fp32: 'model.onnx', fp16: 'model_fp16.onnx', int8: 'model_int8.onnx', ort: 'model.ort' }
 const WHAT: Record<string, string> = {
   'model.onnx': 'float32, ONNX',
+  'model_fp16.onnx': 'float16 weights and values, float32 inputs and outputs, ONNX',
   'model_int8.onnx': 'int8 weights and activations, ONNX with QuantizeLinear/DequantizeLinear',
   'model.ort': "float32, ONNX Runtime's own format, optimized without a processor's own layout",
 }
 /** Largest relative difference between a float file and its source; more means that the file is wrong, not merely rounded. */
 const TOLERANCE = 1e-3
+/** The same for half precision, whose numbers have 11 bits and whose errors add up over layers. */
+const HALF_TOLERANCE = 5e-2
 
 /**
  * Writes the folder an app developer needs: models, preprocessing, labels, numbers, a model card, golden inputs and outputs, and a
  * manifest of it all. Everything is written and checked in a temporary folder first, so a failure leaves nothing behind.
- * Errors: OptionError for a folder that holds something (without `overwrite`) or int8 without a quantized model; UnsupportedError for
- * fp16; RuntimeError when an exported file does not compute what its source does.
+ * Errors: OptionError for a folder that holds something (without `overwrite`) or int8 or fp16 without a
+ * model of that kind; RuntimeError when an exported file does not compute what its source does.
  */
 export async function exportPackage(model: Model, out: string, o: PackageOptions): Promise<Package> {
   const target = resolve(out)
   refuseFull(target, o.overwrite ?? false)
-  if (o.variants.includes('fp16'))
-    throw new UnsupportedError('variant fp16 is not there yet', { where: 'variants', hint: 'leave fp16 out of --variants' })
+  if (o.variants.includes('fp16') && !o.half)
+    throw new OptionError('variant fp16 needs a model in half precision', { where: 'variants' })
   if (o.variants.includes('int8') && !o.quantized)
     throw new OptionError('variant int8 needs data to calibrate with', { where: 'variants', hint: 'give --data' })
   mkdirSync(dirname(target), { recursive: true })
@@ -80,6 +85,8 @@ async function fill(folder: string, source: Model, o: PackageOptions): Promise<P
   const { model } = applyPasses(source, rewritesInOrder())
   const described = describeModel(model, o, 'fp32')
   if (o.variants.includes('fp32')) await writeModel(described, join(folder, NAMES.fp32), { external: 'none' })
+  if (o.variants.includes('fp16'))
+    await writeModel(describeModel(o.half!, o, 'fp16'), join(folder, NAMES.fp16), { external: 'none' })
   if (o.variants.includes('int8'))
     await writeModel(describeModel(o.quantized!, o, 'int8'), join(folder, NAMES.int8), { external: 'none' })
   if (o.variants.includes('ort')) {
@@ -157,8 +164,8 @@ async function checkParity(
     const error = maxAbsError(golden.outputs, await answers(path, golden.inputs))
     files[name] = error
     if (name === NAMES.int8) continue
-    worst = Math.max(worst, error)
-    if (!(error <= TOLERANCE * size))
+    if (name !== NAMES.fp16) worst = Math.max(worst, error)
+    if (!(error <= (name === NAMES.fp16 ? HALF_TOLERANCE : TOLERANCE) * size))
       throw new RuntimeError(
         `differs from the source model by ${error.toExponential(2)}, outputs being up to ${size.toPrecision(3)}`,
         {

@@ -1,5 +1,5 @@
 import { OptionError } from '../errors.ts'
-import type { Model } from '../ir/index.ts'
+import { tensorType, type Model, type ValueInfo } from '../ir/index.ts'
 import { createSession, type Feeds } from '../session/index.ts'
 import { cloneModel } from '../passes/index.ts'
 import { Histogram } from './histogram.ts'
@@ -15,14 +15,16 @@ export interface RunOptions {
   onProgress?: ((samples: number) => void) | undefined
 }
 
-/** The model with further values as outputs. */
+const typeOf = (value: ValueInfo | undefined) => (value?.type?.kind === 'tensor' ? value.type.dtype : undefined)
+
+/** The model with further values as outputs; of float32 where the graph does not say otherwise. */
 export function withOutputs(model: Model, names: Iterable<string>): Model {
   const copy = cloneModel(model)
   const { graph } = copy
   const inputs = new Set(graph.inputs.map((v) => v.name))
   for (const name of names)
     if (!inputs.has(name) && !graph.outputs.some((v) => v.name === name))
-      graph.outputs.push({ name, type: { kind: 'tensor', dtype: 'float32', shape: undefined } })
+      graph.outputs.push({ name, type: tensorType(typeOf(graph.values.get(name)) ?? 'float32') })
   return copy
 }
 
@@ -73,8 +75,8 @@ export async function compare(
       const expected = await a.run(feeds, fetches)
       const found = await b.run(feeds, fetches)
       for (const [name, sum] of sums) {
-        const p = expected[name]!.data as Float32Array
-        const q = found[name]!.data as Float32Array
+        const p = expected[name]!.numbers()
+        const q = found[name]!.numbers()
         for (let i = 0; i < p.length; i++) {
           sum.signal += p[i]! ** 2
           sum.noise += (p[i]! - q[i]!) ** 2

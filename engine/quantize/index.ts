@@ -1,5 +1,7 @@
 export { quantizeModel, type LayerAccount, type Quantized, type QuantizeOptions } from './quantizeModel.ts'
 export { quantizeWeights, type WeightOnlyOptions } from './weightOnly.ts'
+export { toHalfPrecision, type HalfOptions } from './half.ts'
+export { quantizeDynamically, type DynamicOptions } from './dynamic.ts'
 export { defineRounder, type Rounder, type WeightGrid } from './rounder.ts'
 export { rounders } from './rounders/list.gen.ts'
 export { samplesFor, type CalibrationData } from './samples.ts'

@@ -7,6 +7,7 @@ import { UnsupportedError } from '../../errors.ts'
 import { exportPackage, packageName, type PackageOptions } from '../../export/index.ts'
 import { fedInputs, probeTypes, sampleFeeds } from '../../inspect/index.ts'
 import type { Model } from '../../ir/index.ts'
+import { samplesFor, toHalfPrecision, type Samples } from '../../quantize/index.ts'
 import type { Feeds } from '../../session/index.ts'
 import { bindInputs, feedsOf } from '../../train/index.ts'
 import type { ParsedInput } from '../contract/index.ts'
@@ -18,17 +19,37 @@ import { ENGINE_VERSION } from './version.ts'
 
 /** Samples whose answers are shipped. */
 const GOLDEN = 4
+/** Training samples that tell which values are too large for half precision. */
+const RANGE_SAMPLES = 64
 
 type Input = ParsedInput<'export'>
-type Found = Pick<PackageOptions, 'preprocess' | 'labels' | 'golden' | 'metrics' | 'measured' | 'quantized'>
+type Found = Pick<PackageOptions, 'preprocess' | 'labels' | 'golden' | 'metrics' | 'measured' | 'quantized'> & {
+  /** What half precision must not overflow on; the golden inputs without data. */
+  samples?: Samples
+}
 
 export default handler<'export'>(async (input, ctx) => {
   checkOut(input.out, input.overwrite)
   const model = await readSource(input.model, (text) => ctx.emit('message', { level: 'warning', text }))
   const found = input.data === undefined ? await withoutData(input, model) : await withData(input, input.data, model, ctx)
+  const { inputs } = found.golden
+  const half = input.variants.includes('fp16')
+    ? (
+        await toHalfPrecision(model, {
+          samples:
+            found.samples ??
+            async function* () {
+              yield await Promise.resolve(inputs)
+            },
+          threads: input.threads,
+          signal: ctx.signal,
+        })
+      ).model
+    : undefined
   ctx.emit('stage', { name: 'write' })
   const made = await exportPackage(model, input.out, {
     ...found,
+    half,
     name: packageName(input.model),
     engineVersion: ENGINE_VERSION,
     source: createHash('sha256').update(readFileSync(input.model)).digest('hex'),
@@ -102,6 +123,7 @@ async function withData(input: Input, data: string, model: Model, ctx: HandlerCo
       preprocess,
       labels: dataset.classes,
       quantized,
+      samples: samplesFor(model, { dataset, indices: splits.train.slice(0, RANGE_SAMPLES), preprocess }),
       golden: { inputs: await goldenInputs(model, dataset, splits, preprocess), origin: 'samples of the test share' },
       metrics,
       measured: `On ${splits.test.length} samples of the test share of ${dataset.name} (${dataset.format}), with ONNX Runtime on ${input.provider}; agreement is with the float model.`,

@@ -3,7 +3,15 @@ import { ModelError, OptionError, StillroomError, UnsupportedError } from '../..
 import { rebatch } from '../../inspect/index.ts'
 import { assertValid, type Model } from '../../ir/index.ts'
 import { inlineFunctions, readModel, upgradeOpset } from '../../onnx/index.ts'
-import { quantizeModel, quantizeWeights, samplesFor, schemes, type Quantized } from '../../quantize/index.ts'
+import {
+  quantizeDynamically,
+  quantizeModel,
+  quantizeWeights,
+  samplesFor,
+  schemes,
+  toHalfPrecision,
+  type Quantized,
+} from '../../quantize/index.ts'
 import { random } from '../../random.ts'
 import { probeDevices } from '../../session/index.ts'
 
@@ -56,7 +64,7 @@ export interface QuantizeRequest {
 /** Quantizes with ranges from the training share. Errors: UnsupportedError for what is listed but not there yet. */
 export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
   const bits = WEIGHT_BITS[q.scheme]
-  const known = [...schemes.map((s) => s.id), ...Object.keys(WEIGHT_BITS)]
+  const known = [...schemes.map((s) => s.id), ...Object.keys(WEIGHT_BITS), 'int8-dynamic', 'fp16']
   if (!known.includes(q.scheme))
     throw new UnsupportedError(`scheme '${q.scheme}' is not there yet, expected one of ${known.join(', ')}`, {
       where: 'scheme',
@@ -77,16 +85,7 @@ export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
       signal: q.signal,
       onProgress: (count: number) => q.progress(Math.min(count, indices.length), indices.length),
     }
-    const done =
-      bits === undefined
-        ? await quantizeModel(q.model, {
-            ...shared,
-            scheme: q.scheme,
-            calibration: q.calibration,
-            granularity: q.granularity as 'per-channel' | 'per-tensor',
-            reduceRange: await needsReducedRange(q),
-          })
-        : await quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, block: q.block })
+    const done = await make(q, shared)
     done.warnings.forEach(q.warn)
     return done
   } catch (error) {
@@ -95,13 +94,26 @@ export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
   }
 }
 
+type Shared = Pick<Parameters<typeof quantizeWeights>[1], 'exclude' | 'samples' | 'threads' | 'signal' | 'onProgress'>
+
+async function make(q: QuantizeRequest, shared: Shared): Promise<Quantized> {
+  const bits = WEIGHT_BITS[q.scheme]
+  if (bits !== undefined) return quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, block: q.block })
+  if (q.scheme === 'fp16') return toHalfPrecision(q.model, shared)
+  const reduceRange = await needsReducedRange(q)
+  const perChannel = q.granularity !== 'per-tensor'
+  if (q.scheme === 'int8-dynamic') return quantizeDynamically(q.model, { ...shared, reduceRange, perChannel })
+  const granularity = perChannel ? 'per-channel' : 'per-tensor'
+  return quantizeModel(q.model, { ...shared, scheme: q.scheme, calibration: q.calibration, granularity, reduceRange })
+}
+
 /** Whether this machine's integer kernels could overflow with full 8-bit weights; says so. */
 async function needsReducedRange({ scheme, warn }: QuantizeRequest): Promise<boolean> {
   const { cpu } = await probeDevices()
   const safe = ['AVX-VNNI', 'AVX-512-VNNI', 'AMX-INT8']
   if (cpu.architecture !== 'x64' || cpu.instructionSets.length === 0 || safe.some((name) => cpu.instructionSets.includes(name)))
     return false
-  if (!schemes.find((s) => s.id === scheme)?.saturates) return false
+  if (scheme !== 'int8-dynamic' && !schemes.find((s) => s.id === scheme)?.saturates) return false
   warn(
     "this processor has no VNNI instructions, whose older kernels can overflow: weights use 7 of their 8 bits; scheme 'uint8' keeps 8, slower",
   )
