@@ -2,7 +2,7 @@ import { UnsupportedError } from '../../errors.ts'
 import { sizeOf } from '../../ir/index.ts'
 import { float, int, ints, string, type AttrValues } from '../attrs.ts'
 import { defineOp } from '../rule.ts'
-import { axisTaps, sampleParts, type Tap } from '../support/sampling.ts'
+import { axisTaps, neighbours, type Tap } from '../support/sampling.ts'
 import type { Tensor } from '../tensor.ts'
 
 const attrs = {
@@ -52,11 +52,10 @@ function aligned(x: Tensor, rois: Tensor, images: Tensor, a: Attrs): Tensor {
       .reshape([r, rows * columns])
   const taps = (at: Tensor, near: Tensor, size: number, axis: 1 | 2): Tap[] =>
     axisTaps(at, size, 'linear', 'border').map((t) => ({ at: pair(t.at, axis), weight: pair(t.weight!.mul(near), axis) }))
-  const parts = sampleParts(x, [taps(down.at, down.near, h, 2), taps(right.at, right.near, w, 1)], images).map((t) =>
-    t.reshape([r, bh, s, bw, s, x.shape[1]!]),
-  )
+  const parts = neighbours(x, [taps(down.at, down.near, h, 2), taps(right.at, right.near, w, 1)], images)
+  const split = parts.reshape([parts.shape[0]!, r, bh, s, bw, s, x.shape[1]!])
   // The maximum is over weighted neighbours, not over interpolated values: so ONNX Runtime computes it.
-  const pooled = a.mode === 'max' ? parts.reduce((p, q) => p.maximum(q)).max([2, 4]) : parts.reduce((p, q) => p.add(q)).mean([2, 4])
+  const pooled = a.mode === 'max' ? split.max([0, 3, 5]) : split.sum([0]).mean([2, 4])
   return pooled.transpose([0, 3, 1, 2])
 }
 

@@ -1,5 +1,5 @@
 import { strides } from '../../ir/index.ts'
-import type { Tensor } from '../tensor.ts'
+import { concat, type Tensor } from '../tensor.ts'
 
 /** One neighbour along an axis: its position (int64, inside of the axis) and its weight. Both [M, P]. */
 export interface Tap {
@@ -59,20 +59,20 @@ export function axisTaps(
 }
 
 /**
- * Values of x at points: over all combinations of the axes' neighbours, the sum of value times weights. Pixels are gathered as rows of all
- * channels, so that the gradient adds whole rows.
- * @param x [N, C, size...]. @param taps for each spatial axis, tensors [M, P]. @param images which of the N each row of points reads,
- * int64 [M]; all in order where left out. Returns each combination's rows as [M, P, C], weighted.
+ * Neighbours of points, weighted: their sum over the first axis is the interpolated value. Pixels are gathered as rows of all channels and at
+ * once, so that the gradient adds whole rows in one pass.
+ * @param x [N, C, size...]. @param taps for each spatial axis, tensors [M, P]; every combination of them is one neighbour. @param images which
+ * of the N each row of points reads, int64 [M]; all in order where left out. Returns [neighbours, M, P, C].
  */
-export function sampleParts(x: Tensor, taps: readonly (readonly Tap[])[], images?: Tensor): Tensor[] {
-  const [m, c, ...size] = x.shape as [number, number, ...number[]]
-  const area = size.reduce((n, d) => n * d, 1)
+export function neighbours(x: Tensor, taps: readonly (readonly Tap[])[], images?: Tensor): Tensor {
+  const [n, c, ...size] = x.shape as [number, number, ...number[]]
+  const area = size.reduce((p, d) => p * d, 1)
   const step = strides(size)
   const rows = x
-    .reshape([m, c, area])
+    .reshape([n, c, area])
     .transpose([0, 2, 1])
-    .reshape([m * area, c])
-  const starts = (images ?? x.b.ints(Array.from({ length: m }, (_, i) => i))).mul(area).unsqueeze([1])
+    .reshape([n * area, c])
+  const starts = (images ?? x.b.ints(Array.from({ length: n }, (_, i) => i))).mul(area).unsqueeze([1])
   let combined: { at: Tensor; weight: Tensor | undefined }[] = [{ at: starts, weight: undefined }]
   taps.forEach((list, axis) => {
     combined = combined.flatMap(({ at, weight }) =>
@@ -82,14 +82,15 @@ export function sampleParts(x: Tensor, taps: readonly (readonly Tap[])[], images
       })),
     )
   })
-  return combined.map(({ at, weight }) => {
-    const picked = rows.gather(at)
-    return weight ? picked.mul(weight.unsqueeze([2])) : picked
-  })
+  const stack = (list: readonly Tensor[]) =>
+    concat(
+      list.map((t) => t.unsqueeze([0])),
+      0,
+    )
+  const picked = rows.gather(stack(combined.map(({ at }) => at)))
+  const weights = combined.flatMap(({ weight }) => (weight ? [weight] : []))
+  return weights.length ? picked.mul(stack(weights).unsqueeze([3])) : picked
 }
 
-/** The sum of `sampleParts`, as [M, C, P]. */
-export const sample = (x: Tensor, taps: readonly (readonly Tap[])[]): Tensor =>
-  sampleParts(x, taps)
-    .reduce((sum, part) => sum.add(part))
-    .transpose([0, 2, 1])
+/** Interpolated values of x at points, [M, C, P]; parameters as `neighbours`. */
+export const sample = (x: Tensor, taps: readonly (readonly Tap[])[]): Tensor => neighbours(x, taps).sum([0]).transpose([0, 2, 1])
