@@ -1,7 +1,6 @@
-import { floatAttr, getFloat, getInt, TensorData, usageOf, type Graph, type Node } from '../../ir/index.ts'
-import { constantsOf, definePass, freshName, isOutput } from '../rewrite.ts'
-
-type Lookup = ReturnType<typeof constantsOf>
+import { floatAttr, getFloat, getInt, TensorData, type Node } from '../../ir/index.ts'
+import { Links } from '../links.ts'
+import { definePass } from '../rewrite.ts'
 
 /** y = x * gain + shift for each channel: what a batch norm does at inference. */
 interface Affine {
@@ -14,36 +13,36 @@ export default definePass({
   why: 'At inference a batch norm is a scale and a shift for each channel, which the layer before it can do for free.',
   run(graph) {
     const report = { changed: 0, refused: [] as { node: string; reason: string }[] }
-    for (const node of [...graph.nodes]) {
+    const links = new Links(graph)
+    for (const node of graph.nodes) {
       if (node.op !== 'BatchNormalization' || node.domain !== '') continue
-      const reason = fold(graph, node)
+      const reason = fold(links, node)
       if (reason === undefined) report.changed++
       else report.refused.push({ node: node.name, reason })
     }
+    links.finish()
     return report
   },
 })
 
 /** Folds one batch norm; gives the reason where it cannot. */
-function fold(graph: Graph, norm: Node): string | undefined {
-  const constant = constantsOf(graph)
-  const usage = usageOf(graph)
+function fold(links: Links, norm: Node): string | undefined {
   if (getInt(norm, 'training_mode', 0) !== 0) return 'it runs in training mode'
   if (getInt(norm, 'spatial', 1) !== 1) return 'it normalises each position on its own (spatial = 0)'
-  if (norm.outputs.slice(1).some((name) => name && (isOutput(graph, name) || usage.consumers.has(name))))
+  if (norm.outputs.slice(1).some((name) => name && (links.isOutput(name) || links.readers(name).length > 0)))
     return 'its statistics are used elsewhere'
-  const affine = affineOf(norm, constant)
+  const affine = affineOf(norm, links)
   if (typeof affine === 'string') return affine
   const input = norm.inputs[0]!
-  const layer = usage.producer.get(input)
+  const layer = links.producer(input)
   if (!layer || layer.domain !== '' || !['Conv', 'ConvTranspose', 'Gemm'].includes(layer.op))
     return `what comes before it is ${layer ? `a ${layer.op}` : 'an input'}, not a Conv, ConvTranspose or Gemm`
-  if (isOutput(graph, input)) return `the output of '${layer.name}' is an output of the model`
-  if (usage.consumers.get(input)!.length > 1) return `the output of '${layer.name}' has other readers`
-  const weight = constant(layer.inputs[1])
+  if (links.isOutput(input)) return `the output of '${layer.name}' is an output of the model`
+  if (links.readers(input).length > 1) return `the output of '${layer.name}' has other readers`
+  const weight = links.constant(layer.inputs[1])
   if (!weight) return `the weight of '${layer.name}' is not constant`
   if (weight.dtype !== 'float32' && weight.dtype !== 'float64') return `the weight of '${layer.name}' is ${weight.dtype}`
-  const bias = layer.inputs[2] ? constant(layer.inputs[2]) : undefined
+  const bias = layer.inputs[2] ? links.constant(layer.inputs[2]) : undefined
   if (layer.inputs[2] && !bias) return `the bias of '${layer.name}' is not constant`
 
   const channels = affine.gain.length
@@ -57,22 +56,21 @@ function fold(graph: Graph, norm: Node): string | undefined {
   const shift = affine.shift.map((s, c) => s + old[c]! * affine.gain[c]!)
 
   const name = layer.name || input
-  const weightName = freshName(graph, `${layer.inputs[1]}/folded`)
-  graph.initializers.set(weightName, TensorData.from(weight.dtype, weight.dims, scaled))
-  const biasName = freshName(graph, `${name}/bias/folded`)
-  graph.initializers.set(biasName, TensorData.from(weight.dtype, [channels], shift))
+  const weightName = links.fresh(`${layer.inputs[1]}/folded`)
+  links.graph.initializers.set(weightName, TensorData.from(weight.dtype, weight.dims, scaled))
+  const biasName = links.fresh(`${name}/bias/folded`)
+  links.graph.initializers.set(biasName, TensorData.from(weight.dtype, [channels], shift))
   layer.inputs = [layer.inputs[0]!, weightName, biasName]
   if (layer.op === 'Gemm') layer.attrs.set('beta', floatAttr(1))
   const output = norm.outputs[0]!
-  layer.outputs = [output]
   // The layer now makes the norm's value, so nothing that reads or names it has to change.
-  graph.nodes = graph.nodes.filter((n) => n !== norm)
-  graph.values.delete(input)
+  links.drop(norm)
+  links.rename(layer, input, output)
   return undefined
 }
 
-function affineOf(norm: Node, constant: Lookup): Affine | string {
-  const parts = norm.inputs.slice(1, 5).map((name) => constant(name))
+function affineOf(norm: Node, links: Links): Affine | string {
+  const parts = norm.inputs.slice(1, 5).map((name) => links.constant(name))
   if (parts.length < 4 || parts.some((p) => !p)) return 'its statistics or parameters are not constant'
   const [scale, bias, mean, variance] = parts.map((p) => p!.numbers())
   const epsilon = getFloat(norm, 'epsilon', 1e-5)
