@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/index.ts'
 import { makeNode } from '../ir/index.ts'
 import { encodeModel } from '../onnx/index.ts'
+import { lower } from '../passes/index.ts'
 import { newBuilder, type Builder, type Tensor } from './index.ts'
 
 /**
@@ -13,7 +14,9 @@ import { newBuilder, type Builder, type Tensor } from './index.ts'
 const numbers = (n: number, seed: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(3 * i + seed))
 
 async function run(b: Builder, outputs: Record<string, Tensor>): Promise<Record<string, Float32Array>> {
-  const session = await InferenceSession.create(encodeModel(b.model(outputs)), { logSeverityLevel: 3, intraOpNumThreads: 1 })
+  const lowered = lower(b, Object.values(outputs))
+  const named = Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(t)]))
+  const session = await InferenceSession.create(encodeModel(lowered.b.model(named)), { logSeverityLevel: 3, intraOpNumThreads: 1 })
   const feeds = Object.fromEntries(b.inputs.map((t, i) => [t.name, new OrtTensor('float32', numbers(t.size, i), t.shape)]))
   const result = await session.run(feeds)
   return Object.fromEntries(Object.entries(result).map(([name, t]) => [name, t.data as Float32Array]))
