@@ -13,7 +13,7 @@ function fakeWire(answers: Record<string, (params: never) => unknown>, kind: Pag
       asked.push([name, params])
       const answer = { info: () => ({ canReveal: false }), ...answers }[name]
       return answer
-        ? { ok: await answer(params as never) }
+        ? { ok: await Promise.resolve(answer(params as never)) }
         : { error: { code: 'unsupported', message: `no ${name}`, where: 'w', hint: 'h' } }
     },
     listen: pushed.on,
