@@ -141,6 +141,9 @@ export const makeModel = (graph: Graph, opset: number, more: Partial<Model> = {}
   ...more,
 })
 
+/** How the names of float initializers begin that are no weights, whatever operator uses them. */
+export const FIXED = 'fixed.'
+
 export const intAttr = (value: number): Attribute => ({ type: 'int', value })
 export const intsAttr = (value: readonly number[]): Attribute => ({ type: 'ints', value })
 export const floatAttr = (value: number): Attribute => ({ type: 'float', value })

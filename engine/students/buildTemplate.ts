@@ -1,6 +1,6 @@
 import type { InputSpec, SampleKind } from '../data/index.ts'
 import { OptionError } from '../errors.ts'
-import { makeModel, type Model, type ValueInfo } from '../ir/index.ts'
+import { FIXED, makeModel, TensorData, type Model, type ValueInfo } from '../ir/index.ts'
 import { newBuilder, TEMPLATE_OPSET, type Builder, type Tensor } from '../ops/index.ts'
 import { initialise } from './initialisers.ts'
 import { parseQuery, splitSpec } from './spec.ts'
@@ -17,6 +17,8 @@ export interface TemplateShape {
   /** What samples are, and what of them is to be predicted; images or tensors, and a class, when left out. */
   kind?: SampleKind | undefined
   target?: 'class' | 'values' | 'map' | undefined
+  /** Of numbers to predict: their means and deviations, which the model's last nodes put back, so that a fresh model is about right. */
+  output?: { mean: readonly number[]; std: readonly number[] } | undefined
   /** Tokens that there are, for texts. */
   vocabulary?: number | undefined
 }
@@ -61,14 +63,21 @@ export function buildTemplate(spec: string, shape: TemplateShape): Model {
   const opset = template.opset ?? TEMPLATE_OPSET
   const b = newBuilder(opset)
   const inputs = inputsOf(b, template, shape)
+  const params = new Map<string, TensorData>()
   const { logits, taps } = template.build(b, inputs.values().next().value!, {
     classes,
     o: parsed.data,
     inputs,
     vocabulary: shape.vocabulary ?? 0,
-    param: (param, shape, init) => b.constant(initialise(seed, param, shape, init), param),
+    // An input while building: a bias of zeros that was known to be zeros would be simplified away.
+    param(name, dims, init) {
+      params.set(name, initialise(seed, name, dims, init))
+      return b.input(name, 'float32', dims)
+    },
   })
-  const graph = b.build({ logits }, { name: template.id })
+  const graph = b.build(shape.output ? { values: rescaled(logits, shape.output) } : { logits }, { name: template.id })
+  for (const [name, data] of params) graph.initializers.set(name, data)
+  graph.inputs = graph.inputs.filter((v) => !params.has(v.name))
   const free = (value: ValueInfo): ValueInfo => anyNumber(value, template.takes === 'graph' ? 'nodes' : 'batch')
   for (const value of graph.values.values()) graph.values.set(value.name, free(value))
   graph.inputs = graph.inputs.map(free)
@@ -103,6 +112,13 @@ function checkSamples(spec: string, template: Template, { input, kind = 'tensor'
     )
   if (input.length !== 3 && !template.anyInput && !template.takes)
     throw refuse(`takes images [channels, height, width], found samples of shape ${input.join('x')}`, (t) => t.anyInput ?? false)
+}
+
+/** Answers in the unit of the data. The constants' names say that they are no weights. */
+function rescaled(logits: Tensor, { mean, std }: NonNullable<TemplateShape['output']>): Tensor {
+  const fixed = (name: string, values: readonly number[]) =>
+    logits.b.constant(TensorData.from('float32', [values.length], values), `${FIXED}${name}`)
+  return logits.mul(fixed('std', std)).emit('Add', [fixed('mean', mean)], {}, { names: ['values'] })
 }
 
 function inputsOf(b: Builder, { takes }: Template, { input, inputs = [] }: TemplateShape): Map<string, Tensor> {

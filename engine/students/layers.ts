@@ -62,7 +62,8 @@ export const reshape = (x: Tensor, dims: readonly number[], name: string): Tenso
 
 /** Scales kept values by 1 / (1 - ratio) while training and passes everything otherwise. Srivastava et al. 2014. */
 export const dropout = (x: Tensor, ratio: number, name: string): Tensor =>
-  ratio === 0 ? x : x.emit('Dropout', [x.lift(ratio)], {}, { names: [name] })
+  // With its mask as an output the node stays in the file, for the training compiler to find.
+  ratio === 0 ? x : x.b.emit('Dropout', [x, x.lift(ratio)], {}, { names: [name, `${name}.mask`], outputs: 2 })[0]!
 
 /** y = x W' + b on rows [N, D]. `activated`: a ReLU follows. */
 export function linear({ param }: Params, x: Tensor, name: string, units: number, activated = false): Tensor {

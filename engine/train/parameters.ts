@@ -1,4 +1,4 @@
-import { isFloat, subgraphs, type Graph, type Model, type TensorData } from '../ir/index.ts'
+import { FIXED, isFloat, subgraphs, type Graph, type Model, type TensorData } from '../ir/index.ts'
 
 /** What each float initializer of a trainable model is. */
 export interface Roles {
@@ -51,7 +51,7 @@ export function rolesOf(graph: Graph): Roles {
       subgraphs(node).forEach(visit)
       node.inputs.forEach((name, i) => {
         const data = graph.initializers.get(name)
-        if (!data || !isFloat(data.dtype)) return
+        if (!data || !isFloat(data.dtype) || name.startsWith(FIXED)) return
         if (node.op === 'BatchNormalization' && i >= 3) statistics.add(name)
         else if (PARAMETER_INPUTS[node.op]?.includes(i)) parameters.add(name)
         else if (!PARAMETER_INPUTS[node.op] && !SETTINGS.has(node.op) && !subgraphs(node).length && data.size > 1)

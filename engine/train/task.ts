@@ -1,4 +1,4 @@
-import type { DataSet } from '../data/index.ts'
+import type { DataSet, ValueTarget } from '../data/index.ts'
 import { OptionError } from '../errors.ts'
 import { crossEntropy, mse } from '../losses/index.ts'
 import type { Tensor } from '../ops/index.ts'
@@ -16,17 +16,18 @@ export type Task =
 export function taskOf(set: DataSet, train: Int32Array): Task {
   const { target } = set
   if (target?.kind === 'map') return { kind: 'map' }
-  if (target?.kind !== 'values') return set.kind === 'graph' ? { kind: 'class', partial: true } : { kind: 'class' }
-  const width = target.names.length
-  return {
-    kind: 'values',
-    scale: target.names.map((_, k) => {
-      const values = Array.from(train, (i) => target.values[i * width + k]!)
-      const mean = values.reduce((a, b) => a + b, 0) / values.length
-      const std = Math.sqrt(values.reduce((a, v) => a + (v - mean) ** 2, 0) / values.length)
-      return std > 0 ? std : 1
-    }),
-  }
+  if (target?.kind === 'values') return { kind: 'values', scale: targetStatistics(target, train).std }
+  return set.kind === 'graph' ? { kind: 'class', partial: true } : { kind: 'class' }
+}
+
+/** Mean and deviation of each number over the training samples; 1 for one that never varies. */
+export function targetStatistics({ names, values }: ValueTarget, train: Int32Array): { mean: number[]; std: number[] } {
+  const each = names.map((_, k) => {
+    const own = Array.from(train, (i) => values[i * names.length + k]!)
+    const mean = own.reduce((a, b) => a + b, 0) / own.length
+    return { mean, std: Math.sqrt(own.reduce((a, v) => a + (v - mean) ** 2, 0) / own.length) || 1 }
+  })
+  return { mean: each.map((e) => e.mean), std: each.map((e) => e.std) }
 }
 
 /** A network's answer as rows: [N, C], of pixels [N H W, C] where it answers for each. */

@@ -18,7 +18,7 @@ export default handler<'plan.cost'>(async (input) => {
       where: 'data',
       hint: 'choose a teacher, or labelled data',
     })
-  const student = await loadStudent(input.student, studentContext(dataset, inputs, classes, input.seed, teacher))
+  const student = await loadStudent(input.student, studentContext(dataset, splits.train, inputs, classes, input.seed, teacher))
   return {
     ...(teacher ? { teacher: cost(teacher, inputs) } : {}),
     student: cost(student, inputs),

@@ -17,6 +17,7 @@ import {
   readCheckpoint,
   rolesOf,
   shapesOf,
+  targetStatistics,
   taskOf,
   toNet,
   withWeights,
@@ -94,7 +95,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       where: 'labels',
       hint: 'use --labels on with a labelled data set',
     })
-  const source = await loadStudent(input.student, studentContext(dataset, inputs, classes, input.seed, teacherModel))
+  const source = await loadStudent(input.student, studentContext(dataset, splits.train, inputs, classes, input.seed, teacherModel))
   let studentNet = tapped(source)
   if (widthOf(studentNet, inputs) !== classes)
     throw new OptionError(`the student answers with ${widthOf(studentNet, inputs)} values, ${classes} are expected`, {
@@ -246,6 +247,7 @@ export const outputsOf = ({ target, classes }: DataSet): number =>
 /** What a student is made for. */
 export const studentContext = (
   dataset: DataSet,
+  train: Int32Array,
   inputs: readonly InputSpec[],
   classes: number,
   seed: number,
@@ -255,6 +257,7 @@ export const studentContext = (
   inputs,
   kind: dataset.kind,
   target: dataset.target?.kind ?? 'class',
+  output: dataset.target?.kind === 'values' ? targetStatistics(dataset.target, train) : undefined,
   vocabulary: dataset.tokens?.vocabulary,
   classes,
   seed,
@@ -313,6 +316,9 @@ function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<
 export const parametersOf = (model: Model): number =>
   rolesOf(model.graph).parameters.reduce((n, name) => n + model.graph.initializers.get(name)!.size, 0)
 
+/** Operators whose cost is multiply-accumulates. */
+const PRODUCTS = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'Einsum', 'LSTM', 'GRU', 'RNN', 'Attention'])
+
 /** Parameters, bytes of the encoded file, multiply-accumulates of one sample. */
 export function cost(model: Model, inputs: readonly InputSpec[]): Result['student'] {
   const net = toNet(model, model.graph.outputs[0]!.name)
@@ -320,8 +326,7 @@ export function cost(model: Model, inputs: readonly InputSpec[]): Result['studen
   try {
     const [first] = shapesOf(net, inputs).values()
     for (const step of first?.b.steps ?? []) {
-      const named = step.node.op
-      if (named === 'Conv' || named === 'Gemm' || named === 'MatMul' || named === 'ConvTranspose')
+      if (PRODUCTS.has(step.node.op))
         flops += step.rule?.cost?.({ x: step.inputs as never, y: step.outputs as never, a: step.a }) ?? 0
     }
   } catch {
