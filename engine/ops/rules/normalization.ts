@@ -187,6 +187,10 @@ export const MeanVarianceNormalization = defineOp({
   examples: [{ x: [[2, 3, 2, 3]] }, { x: [[2, 3, 2, 3]], a: { axes: [2, 3] } }],
 })
 
+/** Euclidean norm along an axis, kept as 1. */
+const length = (x: Tensor, axes: readonly number[]): Tensor =>
+  x.b.opset >= 18 ? x.emit('ReduceL2', [x.b.ints(axes)]) : x.emit('ReduceL2', [], { axes })
+
 /** y = x / ||x||_p along an axis, 0 where the norm is 0; p is 1 or 2. Spec: onnx LpNormalization-22. */
 export const LpNormalization = defineOp({
   type: 'LpNormalization',
@@ -201,7 +205,7 @@ export const LpNormalization = defineOp({
   grad: 'expand',
   expand({ x: [x], a }) {
     const axis = [axisOf(a.axis, x.rank)]
-    const norm = a.p === 1 ? x.abs().sum(axis, true) : x.emit('ReduceL2', [x.b.ints(axis)])
+    const norm = a.p === 1 ? x.abs().sum(axis, true) : length(x, axis)
     return [x.div(norm.add(norm.equal(0).like(norm)))]
   },
   cost: ({ x: [x] }) => 3 * sizeOf(x.shape),

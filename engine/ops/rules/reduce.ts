@@ -1,10 +1,10 @@
-import { axisOf, sizeOf } from '../../ir/index.ts'
+import { axisOf, sizeOf, strides } from '../../ir/index.ts'
 import { int } from '../attrs.ts'
 import { defineOp, type Tie } from '../rule.ts'
 import { where, type Tensor } from '../tensor.ts'
 import { axisIn, tieAxes } from '../support/axes.ts'
 import { reduction, reductionByAttribute, type ReductionSpec } from '../support/reduction.ts'
-import { isInteger, knownValues } from '../support/values.ts'
+import { exact, isInteger, isPlain, knownValues } from '../support/values.ts'
 
 const sum: ReductionSpec = {
   flops: 1,
@@ -99,6 +99,21 @@ export const CumSum = defineOp({
     axisIn(known(1, 'axis')[0] ?? 0, x.shape.length, fail)
     return [{ dtype: x.dtype, shape: x.shape }]
   },
+  fold({ x: [x, axisData], y: [y], a }) {
+    if (!x || !axisData || !isPlain(x.dtype)) return undefined
+    const axis = axisOf(axisData.numbers()[0]!, x.dims.length)
+    const [n, step] = [x.dims[axis]!, strides(x.dims)[axis]!]
+    const v = Float64Array.from(x.numbers())
+    const out = new Float64Array(v.length)
+    for (let i = 0; i < v.length; i++) {
+      const at = Math.floor(i / step) % n
+      const from = a.reverse ? at + a.exclusive : 0
+      const to = a.reverse ? n : at + 1 - a.exclusive
+      for (let k = from; k < to; k++) out[i]! += v[i + (k - at) * step]!
+    }
+    const folded = exact(y!, out)
+    return folded && [folded]
+  },
   grad: ({ x: [, axis], dy: [dy], a }) => [dy.emit('CumSum', [axis], { exclusive: a.exclusive, reverse: a.reverse ? 0 : 1 })],
   cost: ({ x: [x] }) => sizeOf(x.shape),
   channels: ({ x }) => {
@@ -109,6 +124,7 @@ export const CumSum = defineOp({
     { x: [[2, 3], { shape: [], dtype: 'int64', values: [1] }] },
     { x: [[2, 3], { shape: [], dtype: 'int64', values: [-2] }], a: { exclusive: 1 } },
     { x: [[4], { shape: [], dtype: 'int64', values: [0] }], a: { reverse: 1 } },
+    { x: [[3, 2, 2], { shape: [], dtype: 'int32', values: [0] }], a: { reverse: 1, exclusive: 1 } },
   ],
 })
 
