@@ -6,6 +6,7 @@ import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
 import foldBatchNorm from '../passes/rewrites/fold-batch-norm.ts'
 import { calibrators } from './calibrators/list.gen.ts'
 import { compare, observe, type RunOptions, type Samples } from './calibrate.ts'
+import { equalize } from './equalize.ts'
 import { Histogram } from './histogram.ts'
 import { makePlan, type Group } from './plan.ts'
 import { insertQuantization } from './rewrite.ts'
@@ -21,6 +22,8 @@ export interface QuantizeOptions extends RunOptions {
   granularity?: 'per-channel' | 'per-tensor' | undefined
   /** Weights in 7 bits where the scheme could overflow on x86 processors without VNNI (`Scheme.saturates`). Default false. */
   reduceRange?: boolean | undefined
+  /** Balances the ranges of neighbouring layers first. Default false. */
+  equalize?: boolean | undefined
   /** Layers that stay in float: names, or /expressions/. */
   exclude?: readonly string[] | undefined
   /** Inputs from the training data, in batches; gone through twice. */
@@ -60,6 +63,8 @@ export async function quantizeModel(model: Model, options: QuantizeOptions): Pro
   const scheme = reduced(choose(schemes, options.scheme ?? 'int8', 'scheme'), options.reduceRange ?? false)
   const { model: float, reports } = applyPasses(model, [dropIdentity, foldBatchNorm, eliminateDead])
   const warnings: string[] = []
+  if (options.equalize && equalize(float.graph) === 0)
+    warnings.push('no two convolutions follow each other in a way that their ranges can be balanced')
   const domain = quantizationDomain(float, warnings)
   const plan = makePlan(float.graph, options.exclude)
   if (plan.layers.every((l) => l.reason !== undefined))

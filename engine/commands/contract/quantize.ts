@@ -10,6 +10,7 @@ export const schemes = ['int8', 'int8-dynamic', 'uint8', 'int4-weights', 'int8-w
 export const quantizeOptions = {
   scheme: z.enum(schemes).default('int8').describe('Number format'),
   calibration: z.enum(['minmax', 'percentile', 'entropy', 'mse']).default('minmax').describe('How activation ranges are chosen'),
+  equalize: z.boolean().describe('Balance the weight ranges of neighbouring convolutions first').default(false),
   rounding: z.enum(['rtn', 'gptq', 'awq', 'hqq']).default('rtn').describe('How the integers of weight-only schemes are chosen'),
   block: z
     .number()

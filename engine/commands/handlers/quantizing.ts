@@ -50,6 +50,7 @@ export interface QuantizeRequest {
   scheme: string
   calibration: string
   granularity: string
+  equalize?: boolean | undefined
   rounding?: string | undefined
   block?: number | undefined
   exclude?: readonly string[] | undefined
@@ -104,7 +105,14 @@ async function make(q: QuantizeRequest, shared: Shared): Promise<Quantized> {
   const perChannel = q.granularity !== 'per-tensor'
   if (q.scheme === 'int8-dynamic') return quantizeDynamically(q.model, { ...shared, reduceRange, perChannel })
   const granularity = perChannel ? 'per-channel' : 'per-tensor'
-  return quantizeModel(q.model, { ...shared, scheme: q.scheme, calibration: q.calibration, granularity, reduceRange })
+  return quantizeModel(q.model, {
+    ...shared,
+    scheme: q.scheme,
+    calibration: q.calibration,
+    granularity,
+    reduceRange,
+    equalize: q.equalize,
+  })
 }
 
 /** Whether this machine's integer kernels could overflow with full 8-bit weights; says so. */
