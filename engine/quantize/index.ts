@@ -2,6 +2,7 @@ export { quantizeModel, type LayerAccount, type Quantized, type QuantizeOptions 
 export { quantizeWeights, type WeightOnlyOptions } from './weightOnly.ts'
 export { toHalfPrecision, type HalfOptions } from './half.ts'
 export { quantizeDynamically, type DynamicOptions } from './dynamic.ts'
+export { frontierOf, quantizeMixed, type Mixed, type MixedOptions, type Trial } from './mixed.ts'
 export { defineRounder, type Rounder, type WeightGrid } from './rounder.ts'
 export { rounders } from './rounders/list.gen.ts'
 export { samplesFor, type CalibrationData } from './samples.ts'

@@ -26,6 +26,10 @@ export interface QuantizeOptions extends RunOptions {
   equalize?: boolean | undefined
   /** Layers that stay in float: names, or /expressions/. */
   exclude?: readonly string[] | undefined
+  /** Distributions of values that were observed before; those that were missing are added. */
+  seen?: Map<string, Histogram> | undefined
+  /** Whether the noise of each layer is measured. Default true. */
+  account?: boolean | undefined
   /** Inputs from the training data, in batches; gone through twice. */
   samples: Samples
 }
@@ -75,7 +79,10 @@ export async function quantizeModel(model: Model, options: QuantizeOptions): Pro
         : 'it has no Conv, Gemm or MatMul',
     })
 
-  const seen = await observe(float, new Set(plan.groups.flatMap((g) => g.sources)), options.samples, options)
+  const seen = options.seen ?? new Map<string, Histogram>()
+  const missing = new Set(plan.groups.flatMap((g) => g.sources.filter((name) => !seen.has(name))))
+  if (missing.size > 0)
+    for (const [name, histogram] of await observe(float, missing, options.samples, options)) seen.set(name, histogram)
   const activations = new Map<string, Quantization>()
   const account: Quantized['activations'] = []
   for (const group of plan.groups) {
@@ -101,7 +108,9 @@ export async function quantizeModel(model: Model, options: QuantizeOptions): Pro
   if (domain !== '') quantized.opsets.set(domain, 1)
 
   const outputs = new Set(plan.layers.map((l) => l.output))
-  const sqnr = await compare(float, quantized, outputs, options.samples, { threads: options.threads, signal: options.signal })
+  const settings = { threads: options.threads, signal: options.signal }
+  const sqnr =
+    (options.account ?? true) ? await compare(float, quantized, outputs, options.samples, settings) : new Map<string, undefined>()
   const layers = plan.layers.map(({ node, output, reason }): LayerAccount => {
     const db = sqnr.get(output)
     const weight = noise.get(output)

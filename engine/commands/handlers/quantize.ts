@@ -75,6 +75,7 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
       splits,
       preprocess: chosen.preprocess,
       samples: input.calibrationSamples,
+      trials: join(ctx.store.runFolder(run), 'trials.json'),
       signal: ctx.signal,
       warn,
       progress: (done, total) => ctx.emit('progress', { done, total, unit: 'samples' }),
@@ -109,6 +110,9 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
       metrics,
       calibration: { method: input.calibration, granularity: input.granularity, activations: quantized.activations.length },
       ...(WEIGHT_BITS[input.scheme] ? { rounding: input.rounding, block: input.block } : {}),
+      ...('trials' in quantized
+        ? { trials: quantized.trials, frontier: quantized.frontier, sensitivity: quantized.sensitivity }
+        : {}),
       preprocess: chosen.preprocess,
       ...(missedGoals.length ? { missedGoals } : {}),
     }

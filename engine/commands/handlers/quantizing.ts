@@ -10,10 +10,12 @@ import {
   samplesFor,
   schemes,
   toHalfPrecision,
+  type Mixed,
   type Quantized,
 } from '../../quantize/index.ts'
 import { random } from '../../random.ts'
 import { probeDevices } from '../../session/index.ts'
+import { quantizeMixedOn } from './mixing.ts'
 
 /** Opset of quantized files whose model is older than scales for each channel (13). */
 const QUANTIZED_OPSET = 17
@@ -51,6 +53,9 @@ export interface QuantizeRequest {
   calibration: string
   granularity: string
   equalize?: boolean | undefined
+  maxDrop?: number | undefined
+  /** File that keeps the trials of a search. */
+  trials?: string | undefined
   rounding?: string | undefined
   block?: number | undefined
   exclude?: readonly string[] | undefined
@@ -63,9 +68,11 @@ export interface QuantizeRequest {
 }
 
 /** Quantizes with ranges from the training share. Errors: UnsupportedError for what is listed but not there yet. */
-export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
+export async function quantizeOn(
+  q: QuantizeRequest,
+): Promise<Quantized & Partial<Pick<Mixed, 'trials' | 'frontier' | 'sensitivity'>>> {
   const bits = WEIGHT_BITS[q.scheme]
-  const known = [...schemes.map((s) => s.id), ...Object.keys(WEIGHT_BITS), 'int8-dynamic', 'fp16']
+  const known = [...schemes.map((s) => s.id), ...Object.keys(WEIGHT_BITS), 'int8-dynamic', 'fp16', 'mixed']
   if (!known.includes(q.scheme))
     throw new UnsupportedError(`scheme '${q.scheme}' is not there yet, expected one of ${known.join(', ')}`, {
       where: 'scheme',
@@ -86,7 +93,7 @@ export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
       signal: q.signal,
       onProgress: (count: number) => q.progress(Math.min(count, indices.length), indices.length),
     }
-    const done = await make(q, shared)
+    const done = await make(q, shared, indices)
     done.warnings.forEach(q.warn)
     return done
   } catch (error) {
@@ -97,7 +104,11 @@ export async function quantizeOn(q: QuantizeRequest): Promise<Quantized> {
 
 type Shared = Pick<Parameters<typeof quantizeWeights>[1], 'exclude' | 'samples' | 'threads' | 'signal' | 'onProgress'>
 
-async function make(q: QuantizeRequest, shared: Shared): Promise<Quantized> {
+async function make(
+  q: QuantizeRequest,
+  shared: Shared,
+  indices: readonly number[] | Int32Array,
+): Promise<Quantized & Partial<Pick<Mixed, 'trials' | 'frontier' | 'sensitivity'>>> {
   const bits = WEIGHT_BITS[q.scheme]
   if (bits !== undefined) return quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, block: q.block })
   if (q.scheme === 'fp16') return toHalfPrecision(q.model, shared)
@@ -105,6 +116,8 @@ async function make(q: QuantizeRequest, shared: Shared): Promise<Quantized> {
   const perChannel = q.granularity !== 'per-tensor'
   if (q.scheme === 'int8-dynamic') return quantizeDynamically(q.model, { ...shared, reduceRange, perChannel })
   const granularity = perChannel ? 'per-channel' : 'per-tensor'
+  if (q.scheme === 'mixed')
+    return quantizeMixedOn(q, { ...shared, calibration: q.calibration, granularity, reduceRange, equalize: q.equalize }, indices)
   return quantizeModel(q.model, {
     ...shared,
     scheme: q.scheme,
@@ -121,7 +134,7 @@ async function needsReducedRange({ scheme, warn }: QuantizeRequest): Promise<boo
   const safe = ['AVX-VNNI', 'AVX-512-VNNI', 'AMX-INT8']
   if (cpu.architecture !== 'x64' || cpu.instructionSets.length === 0 || safe.some((name) => cpu.instructionSets.includes(name)))
     return false
-  if (scheme !== 'int8-dynamic' && !schemes.find((s) => s.id === scheme)?.saturates) return false
+  if (scheme !== 'int8-dynamic' && scheme !== 'mixed' && !schemes.find((s) => s.id === scheme)?.saturates) return false
   warn(
     "this processor has no VNNI instructions, whose older kernels can overflow: weights use 7 of their 8 bits; scheme 'uint8' keeps 8, slower",
   )
