@@ -2,7 +2,7 @@
  * `npm run build` makes what runs in the window: the page, the main process, its preload and its engine host, all under `dist/`. `--if-stale`
  * makes only what is older than its sources, which is how `npm start` calls it.
  */
-import { globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build } from 'vite'
 
@@ -42,18 +42,32 @@ export async function buildApp(options: { ifStale?: boolean; only?: readonly str
   for (const part of PARTS) {
     if (options.only && !options.only.includes(part.name)) continue
     if (options.ifStale && !isStale(part)) continue
-    await build({ configFile: join(ROOT, `vite.${part.name}.config.ts`), logLevel: options.quiet ? 'error' : 'warn' })
-    if (part.name === 'host') writeHostPackage()
+    await buildPart(part, options.quiet ?? false)
     made.push(part.name)
   }
   return made
 }
 
+/** Build one part. A part with a folder of its own is built beside it and put in its place at the end: a window that is open loses no file for long. */
+async function buildPart({ name }: (typeof PARTS)[number], quiet: boolean): Promise<void> {
+  const place = join(ROOT, 'dist', name)
+  const draft = join(ROOT, 'dist', `.${name}-${process.pid}`)
+  const own = name === 'renderer' || name === 'host'
+  await build({
+    configFile: join(ROOT, `vite.${name}.config.ts`),
+    logLevel: quiet ? 'error' : 'warn',
+    ...(own ? { build: { outDir: draft } } : {}),
+  })
+  if (name === 'host') writeHostPackage(draft)
+  if (!own) return
+  rmSync(place, { recursive: true, force: true })
+  renameSync(draft, place)
+}
+
 /** The engine reads its version from the package file at its root, and Node learns there that the files are modules. */
-function writeHostPackage(): void {
+function writeHostPackage(folder: string): void {
   const { name, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { name: string; version: string }
-  mkdirSync(join(ROOT, 'dist', 'host'), { recursive: true })
-  writeFileSync(join(ROOT, 'dist', 'host', 'package.json'), JSON.stringify({ name, version, type: 'module', private: true }))
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version, type: 'module', private: true }))
 }
 
 if (import.meta.main) {

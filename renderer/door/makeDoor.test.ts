@@ -7,11 +7,12 @@ function fakeWire(answers: Record<string, (params: never) => unknown>, kind: Pag
   const pushed = makeSignal<unknown>()
   const connection = makeSignal<'open' | 'lost'>()
   const asked: [string, unknown][] = []
+  const table: Record<string, (params: never) => unknown> = { info: () => ({ canReveal: false }), ...answers }
   const wire: PageWire = {
     kind,
     async request(name, params) {
       asked.push([name, params])
-      const answer = { info: () => ({ canReveal: false }), ...answers }[name]
+      const answer = table[name]
       return answer
         ? { ok: await Promise.resolve(answer(params as never)) }
         : { error: { code: 'unsupported', message: `no ${name}`, where: 'w', hint: 'h' } }
