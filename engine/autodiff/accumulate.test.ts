@@ -54,3 +54,39 @@ describe.each(['Gemm', 'MatMul'] as const)('a weight that is used again by %s', 
     expect(products(b, gradients(loss, [w])[0]!)).toBe(6 + 6)
   })
 })
+
+describe('a tensor that is cut into slices', () => {
+  const cuts = (ranges: readonly (readonly [number, number])[]) => {
+    const b = newBuilder()
+    const x = b.input('x', 'float32', [2, 9, 3])
+    const loss = ranges
+      .map(([from, to], k) =>
+        x
+          .slice([from], [to], [1])
+          .mul(k + 2)
+          .square()
+          .sum(),
+      )
+      .reduce((s, t) => s.add(t))
+    return { b, x, dx: gradients(loss, [x])[0]! }
+  }
+  const ops = (b: Builder, of: Tensor) => b.reachable([of]).map((s) => s.node.op)
+  /** d/dx of sum over the slices of (k x)^2. */
+  const expected = (ranges: readonly (readonly [number, number])[], x: readonly number[]) =>
+    x.map((v, i) => {
+      const row = Math.floor(i / 3) % 9
+      return ranges.reduce((s, [from, to], k) => s + (row >= from && row < to ? 2 * (k + 2) ** 2 * v : 0), 0)
+    })
+
+  it.each([
+    ['side by side', [[0, 4], [4, 9]], 0], // prettier-ignore
+    ['with gaps, in any order', [[6, 8], [1, 2], [3, 5]], 0], // prettier-ignore
+    ['that overlap', [[0, 5], [4, 9]], 2], // prettier-ignore
+  ] as const)('%s', async (_, ranges, pads) => {
+    const { b, dx } = cuts(ranges)
+    expect(ops(b, dx).filter((op) => op === 'Pad')).toHaveLength(pads)
+    const feeds = feedsOf(b)
+    const wanted = expected(ranges, Array.from(feeds.x!.numbers()))
+    numbers((await run(b.model({ dx }), feeds)).dx!).forEach((v, i) => expect(v).toBeCloseTo(wanted[i]!, 5))
+  })
+})
