@@ -5,6 +5,7 @@ import dataPreview from './dataPreview.ts'
 import devices from './devices.ts'
 import * as disk from './disk.ts'
 import evaluate from './evaluate.ts'
+import evaluateSamples from './evaluateSamples.ts'
 import exportModel from './exportModel.ts'
 import gradcheck from './gradcheck.ts'
 import inspect from './inspect.ts'
@@ -33,6 +34,7 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   distill: training,
   quantize,
   evaluate,
+  'evaluate.samples': evaluateSamples,
   benchmark,
   export: exportModel,
   compress: pipeline,

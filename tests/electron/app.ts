@@ -3,7 +3,7 @@
  * browser's. What a test sees of it is a Playwright page.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { _electron, type Browser, chromium, type ConsoleMessage, type Page } from 'playwright-core'
 import { electronBinary } from '../../scripts/start.ts'
@@ -22,6 +22,8 @@ export interface LaunchOptions {
   /** The app to start: a folder with a package file. This repository when absent. */
   app?: string
   env?: Record<string, string>
+  /** File that receives a trace of the system calls that open or use sockets, of the program and all its children; needs strace. See `foreignSockets`. */
+  trace?: string
 }
 
 export interface RunningApp {
@@ -53,6 +55,18 @@ const DOUBLE = join(import.meta.dirname, 'double')
 /** Start the app and wait for its page. */
 export const launch = (door: 'electron' | 'serve', options: LaunchOptions): Promise<RunningApp> =>
   door === 'serve' ? launchServer(options) : IN_ELECTRON ? launchElectron(options) : launchDouble(options)
+
+/** Words that start a program under strace; it traces from aside (`-D`), so that the program itself is our child and gets our signals. */
+const traced = (file: string): string[] => ['-D', '-f', '-qq', '-e', 'trace=connect,sendto,sendmsg', '-o', file]
+const STRACE = '/usr/bin/strace'
+export const hasStrace = (): boolean => existsSync(STRACE)
+
+/** Addresses outside of the loopback interface in a trace. */
+export function foreignSockets(trace: string): string[] {
+  const found = readFileSync(trace, 'utf8').matchAll(/sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"/g)
+  const addresses = [...found].map(([, four, six]) => four ?? six!)
+  return [...new Set(addresses)].filter((address) => !/^(127\.|::1$|::ffff:127\.)/.test(address))
+}
 
 const environment = ({ folder, env }: LaunchOptions): NodeJS.ProcessEnv => {
   mkdirSync(folder, { recursive: true })
@@ -89,7 +103,9 @@ async function dropOn(page: Page, selector: string, paths: readonly string[]): P
 
 async function launchDouble(options: LaunchOptions): Promise<RunningApp> {
   const child = fork(join(DOUBLE, 'launch.ts'), [options.app ?? REPOSITORY, ...(options.args ?? [])], {
-    execArgv: ['--import', join(DOUBLE, 'register.ts')],
+    ...(options.trace === undefined
+      ? { execArgv: ['--import', join(DOUBLE, 'register.ts')] }
+      : { execPath: STRACE, execArgv: [...traced(options.trace), process.execPath, '--import', join(DOUBLE, 'register.ts')] }),
     env: environment(options),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
@@ -198,7 +214,9 @@ async function pageAt(browser: Browser, address: RegExp): Promise<Page> {
 async function launchServer(options: LaunchOptions): Promise<RunningApp> {
   const folders = (flag: string, paths: readonly string[] = []): string[] => paths.flatMap((path) => [flag, path])
   const words = ['serve', '--json', ...folders('--root', options.root), ...folders('--out', options.out), ...(options.args ?? [])]
-  const child = spawn(process.execPath, [join(REPOSITORY, 'cli', 'main.ts'), ...words], {
+  const program = [process.execPath, join(REPOSITORY, 'cli', 'main.ts'), ...words]
+  const [file, ...rest] = options.trace === undefined ? program : [STRACE, ...traced(options.trace), ...program]
+  const child = spawn(file!, rest, {
     env: environment(options),
     stdio: ['ignore', 'pipe', 'inherit'],
   })

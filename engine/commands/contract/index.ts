@@ -25,6 +25,7 @@ import { quantize } from './quantize.ts'
 import { recipeRead } from './recipeRead.ts'
 import { runsCompare, runsDelete, runsExport, runsList, runsResume, runsShow } from './runs.ts'
 import { serve } from './serve.ts'
+import { evaluateSamples } from './samples.ts'
 import { train } from './train.ts'
 
 /** Every command by name; a verb with subcommands is `verb.subcommand`. The order is that of the help. */
@@ -43,6 +44,7 @@ export const commands = {
   distill,
   quantize,
   evaluate,
+  'evaluate.samples': evaluateSamples,
   benchmark,
   export: exportModel,
   compress,

@@ -10,7 +10,8 @@ const Picture = z.looseObject({
   pixels: z.string(),
 })
 
-const Sample = z.looseObject({
+/** One sample in the form that suits its kind. */
+export const SampleView = z.looseObject({
   index: z.number().int(),
   /** Class name; absent when unlabelled. */
   label: z.string().optional(),
@@ -43,7 +44,7 @@ export const dataPreview = command({
   output: z.looseObject({
     /** Kind of sample: `image`, `tensor`, `audio`, `table`, `tokens`, … */
     kind: z.string(),
-    samples: z.array(Sample),
+    samples: z.array(SampleView),
     /** Samples of each class, in the order of the classes; absent when unlabelled. */
     classes: z.array(z.looseObject({ name: z.string(), count: z.number().int() })).optional(),
     /** The preprocessing in use, and how it was found. */

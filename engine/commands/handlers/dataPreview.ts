@@ -88,7 +88,7 @@ async function preprocessOf(set: DataSet, input: Input): Promise<Chosen | undefi
 }
 
 /** One sample in the form that suits its kind. */
-function sampleView(raw: RawBatch, i: number, size: number, document: Preprocess | undefined) {
+export function sampleView(raw: RawBatch, i: number, size: number, document: Preprocess | undefined) {
   if (raw.kind === 'image' || raw.kind === 'images') {
     const { height, width, channels } = imageAt(raw, i)
     const after = document ? { prepared: prepared(raw, i, document) } : {}

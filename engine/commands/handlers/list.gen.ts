@@ -16,6 +16,7 @@ export const handlers: HandlerTable = {
   distill: () => import('./distill.ts'),
   quantize: () => import('./quantize.ts'),
   evaluate: () => import('./evaluate.ts'),
+  'evaluate.samples': () => import('./evaluateSamples.ts'),
   benchmark: () => import('./benchmark.ts'),
   export: () => import('./export.ts'),
   compress: () => import('./compress.ts'),

@@ -9,7 +9,10 @@ import { preventable } from './webContents.ts'
 
 class App extends EventEmitter {
   readonly isPackaged = process.env['DOUBLE_PACKAGED'] === '1'
-  readonly commandLine = { appendSwitch: (name: string, value?: string) => void state.log.push(['switch', [name, value]]) }
+  readonly commandLine = {
+    appendSwitch: (name: string, value?: string) =>
+      void state.switches.push(value === undefined ? `--${name}` : `--${name}=${value}`),
+  }
   #context: Promise<BrowserContext> | undefined
 
   async whenReady(): Promise<void> {

@@ -21,7 +21,7 @@ export async function startChromium(): Promise<BrowserContext> {
     headless: true,
     chromiumSandbox: false,
     viewport: { width: 1280, height: 800 },
-    args: [...CHROMIUM_ARGS, '--remote-debugging-port=0'],
+    args: [...CHROMIUM_ARGS, ...state.switches, '--remote-debugging-port=0'],
   })
   await context.route('**/*', answer)
   for (let i = 0; i < 100; i++) {

@@ -6,6 +6,8 @@ type ProtocolHandler = (request: Request) => Response | Promise<Response>
 export const state = {
   /** What the app did that leaves no other trace, in order: `[what, detail]`. */
   log: [] as [string, unknown][],
+  /** Switches that the app gave to Chromium before it was ready. */
+  switches: [] as string[],
   protocols: new Map<string, ProtocolHandler>(),
   /** Whether `session.webRequest` cancels a request. */
   beforeRequest: undefined as ((url: string) => Promise<boolean>) | undefined,

@@ -1,6 +1,6 @@
 /** The work that a person does in the window, as steps over a Playwright page: shared by the tests and by the screenshots. */
 import type { Locator, Page } from 'playwright-core'
-import type { RunningApp } from '../electron/app.ts'
+import type { RunningApp } from './app.ts'
 
 /** Names in the side bar. */
 export const VIEWS = ['Models', 'Data', 'Plan', 'Run', 'Runs', 'Quantize', 'Benchmark', 'Export', 'Settings', 'Privacy'] as const
@@ -10,9 +10,10 @@ export type View = (typeof VIEWS)[number]
 const TRAINING = 480_000
 
 export async function go(page: Page, view: View): Promise<void> {
+  // The button of Run also says how many jobs there are.
   await page
-    .locator('nav li button', { hasText: new RegExp(`^${view}`) })
-    .first()
+    .locator('nav')
+    .getByRole('button', { name: new RegExp(`^${view}( |$)`) })
     .click()
   await page.locator('#view-title', { hasText: view }).waitFor()
 }
@@ -47,7 +48,7 @@ export async function makePlan(page: Page, choice: PlanChoice): Promise<void> {
   await byLabel(page, 'Batch').waitFor({ timeout: 60_000 })
   if (choice.teacher) await byLabel(page, 'Teacher').selectOption({ label: choice.teacher })
   await byLabel(page, 'Data').selectOption({ label: choice.data })
-  await byLabel(page, 'Template').selectOption(choice.template)
+  await page.getByRole('combobox', { name: 'Template', exact: true }).selectOption(choice.template)
   if (choice.method && (await page.locator('article.method').count()) === 0) {
     await page.getByRole('button', { name: /Add from/ }).click()
     await page.getByRole('button', { name: `Add ${choice.method}` }).click()

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import sharp from 'sharp'
-import { launch } from '../electron/app.ts'
-import { hasChromium } from '../electron/chromium.ts'
+import { launch } from './app.ts'
+import { hasChromium } from './chromium.ts'
 import { REPOSITORY } from '../shared.ts'
 import { benchmark, go, importModel, makePlan, openBuiltinData, quantize, start, waitForResult } from './tour.ts'
 
@@ -70,6 +70,7 @@ async function main(): Promise<void> {
     await shoot(page, 'models')
     await page.getByRole('tab', { name: 'Graph' }).click()
     await page.getByLabel(/Find a node/).fill('Conv')
+    await page.getByText(/^[1-9]\d* found$/).waitFor({ timeout: 60_000 })
     await page.keyboard.press('Enter')
     await page.getByRole('img', { name: /Distribution/ }).waitFor({ timeout: 60_000 })
     await shoot(page, 'graph')
