@@ -14,8 +14,19 @@ export interface FormField {
 
 type Json = Record<string, unknown>
 
+/** Names that are short for something. */
+const TITLES: Record<string, string> = {
+  lr: 'Learning rate',
+  ema: 'Averaging (EMA) decay',
+  qat: 'Quantization-aware training',
+  clip: 'Gradient clipping',
+  augment: 'Augmentations',
+  maxDrop: 'Largest loss of quality',
+}
+
 /** `labelSmoothing` → Label smoothing */
 export const titleOf = (name: string): string => {
+  if (Object.hasOwn(TITLES, name)) return TITLES[name]!
   const words = name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()
   return words[0]!.toUpperCase() + words.slice(1)
 }

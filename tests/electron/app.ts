@@ -3,12 +3,13 @@
  * browser's. What a test sees of it is a Playwright page.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { _electron, type Browser, chromium, type ConsoleMessage, type Page } from 'playwright-core'
 import { electronBinary } from '../../scripts/start.ts'
 import { REPOSITORY } from '../shared.ts'
 import { CHROMIUM, CHROMIUM_ARGS } from './chromium.ts'
+import { traced } from './sockets.ts'
 
 export interface LaunchOptions {
   /** Folder of the run store, which a test keeps between two starts. */
@@ -56,18 +57,6 @@ const DOUBLE = join(import.meta.dirname, 'double')
 export const launch = (door: 'electron' | 'serve', options: LaunchOptions): Promise<RunningApp> =>
   door === 'serve' ? launchServer(options) : IN_ELECTRON ? launchElectron(options) : launchDouble(options)
 
-/** Words that start a program under strace; it traces from aside (`-D`), so that the program itself is our child and gets our signals. */
-const traced = (file: string): string[] => ['-D', '-f', '-qq', '-e', 'trace=connect,sendto,sendmsg', '-o', file]
-const STRACE = '/usr/bin/strace'
-export const hasStrace = (): boolean => existsSync(STRACE)
-
-/** Addresses outside of the loopback interface in a trace. */
-export function foreignSockets(trace: string): string[] {
-  const found = readFileSync(trace, 'utf8').matchAll(/sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"/g)
-  const addresses = [...found].map(([, four, six]) => four ?? six!)
-  return [...new Set(addresses)].filter((address) => !/^(127\.|::1$|::ffff:127\.)/.test(address))
-}
-
 const environment = ({ folder, env }: LaunchOptions): NodeJS.ProcessEnv => {
   mkdirSync(folder, { recursive: true })
   return { ...process.env, STILLROOM_STORE: join(folder, 'store.sqlite'), ...env }
@@ -102,10 +91,11 @@ async function dropOn(page: Page, selector: string, paths: readonly string[]): P
 }
 
 async function launchDouble(options: LaunchOptions): Promise<RunningApp> {
+  const node = [process.execPath, '--import', join(DOUBLE, 'register.ts')]
+  const [file, ...words] = options.trace === undefined ? node : traced(options.trace, node)
   const child = fork(join(DOUBLE, 'launch.ts'), [options.app ?? REPOSITORY, ...(options.args ?? [])], {
-    ...(options.trace === undefined
-      ? { execArgv: ['--import', join(DOUBLE, 'register.ts')] }
-      : { execPath: STRACE, execArgv: [...traced(options.trace), process.execPath, '--import', join(DOUBLE, 'register.ts')] }),
+    execPath: file!,
+    execArgv: words,
     env: environment(options),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
@@ -215,7 +205,7 @@ async function launchServer(options: LaunchOptions): Promise<RunningApp> {
   const folders = (flag: string, paths: readonly string[] = []): string[] => paths.flatMap((path) => [flag, path])
   const words = ['serve', '--json', ...folders('--root', options.root), ...folders('--out', options.out), ...(options.args ?? [])]
   const program = [process.execPath, join(REPOSITORY, 'cli', 'main.ts'), ...words]
-  const [file, ...rest] = options.trace === undefined ? program : [STRACE, ...traced(options.trace), ...program]
+  const [file, ...rest] = options.trace === undefined ? program : traced(options.trace, program)
   const child = spawn(file!, rest, {
     env: environment(options),
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -20,6 +20,7 @@ const SIZES = [
 
 /** One view in each size and each scheme. */
 async function shoot(page: Page, name: string): Promise<void> {
+  await page.locator('main').evaluate((main) => main.scrollTo(0, 0))
   for (const { width, height, folder } of SIZES) {
     mkdirSync(folder, { recursive: true })
     await page.setViewportSize({ width, height })

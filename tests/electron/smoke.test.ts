@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { foreignSockets, hasStrace, IN_ELECTRON, launch, type RunningApp } from './app.ts'
+import { IN_ELECTRON, launch, type RunningApp } from './app.ts'
 import { hasChromium } from './chromium.ts'
 import { tinyModel } from './models.ts'
+import { foreignAddresses, foreignSockets, hasStrace } from './sockets.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'stillroom-app-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -33,4 +34,21 @@ describe.runIf(hasChromium()).each(['electron', 'serve'] as const)('through %s',
   })
 
   it.runIf(traces)('opened no socket to another machine', () => expect(foreignSockets(trace)).toEqual([]))
+})
+
+describe('a trace of system calls', () => {
+  const probe =
+    '7  connect(24, {sa_family=AF_INET6, sin6_port=htons(443), inet_pton(AF_INET6, "2001:4860:4860::8888", &sin6_addr)}, 28) = 0'
+  it.each([
+    ['7  connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0', []],
+    ['7  connect(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 29) = 0', []],
+    ['7  connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16) = -1', ['192.0.2.1']],
+    [
+      '7  sendto(3, ""..., 40, 0, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("192.0.2.1")}, 16) = 40',
+      ['192.0.2.1'],
+    ],
+    [probe, []],
+    [`${probe}\n7  sendto(24, ""..., 40, 0, NULL, 0) = 40`, ['2001:4860:4860::8888']],
+    [`${probe}\n7  socket(AF_UNIX, SOCK_STREAM, 0) = 24\n7  sendto(24, ""..., 40, 0, NULL, 0) = 40`, []],
+  ])('%s: %j', (trace, expected) => expect(foreignAddresses(trace)).toEqual(expected))
 })

@@ -21,7 +21,7 @@ export async function go(page: Page, view: View): Promise<void> {
 /** Drop a model on the window and wait for its inspector. */
 export async function importModel(app: RunningApp, file: string): Promise<void> {
   await app.drop('main', [file])
-  await app.page.getByRole('tab', { name: /Layers/ }).waitFor({ timeout: 60_000 })
+  await app.page.getByRole('tab', { name: /Layers/ }).waitFor({ timeout: 150_000 })
   await app.page.locator('.row-line').first().waitFor()
 }
 

@@ -1,0 +1,52 @@
+/** Reading a trace of system calls for sockets that reach outside of this machine. */
+import { existsSync, readFileSync } from 'node:fs'
+
+const STRACE = '/usr/bin/strace'
+export const hasStrace = (): boolean => existsSync(STRACE)
+
+/** A command line under strace. It traces from aside (`-D`), so that the program itself is our child and gets our signals. */
+export const traced = (file: string, program: readonly string[]): [string, ...string[]] => [
+  STRACE,
+  '-D',
+  '-f',
+  '-qq',
+  '-e',
+  'trace=socket,connect,sendto,sendmsg,sendmmsg,write',
+  '-e',
+  'write=none',
+  '-s',
+  '0',
+  '-o',
+  file,
+  ...program,
+]
+
+/**
+ * Chromium asks the system whether it has a route for IPv6 by connecting a datagram socket to this address, which sends nothing; no switch turns
+ * it off.
+ */
+const ROUTE_PROBE = '2001:4860:4860::8888'
+
+/**
+ * Addresses outside of the loopback interface that a traced program connected or sent to. Chromium's look for a route counts only if something
+ * was then sent through that socket.
+ */
+export function foreignAddresses(trace: string): string[] {
+  const found = new Set<string>()
+  // Sockets that were connected for a look, by thread and number.
+  const probes = new Set<string>()
+  for (const line of trace.split('\n')) {
+    const [, thread, call, fd] = /^(\d+)\s+(\w+)\((\d+)?/.exec(line) ?? []
+    const address = /sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"/.exec(line)
+    const name = address?.[1] ?? address?.[2]
+    const socket = `${thread} ${fd}`
+    if (call === 'socket') probes.delete(`${thread} ${/= (\d+)$/.exec(line)?.[1]}`)
+    else if (call === 'connect' && name === ROUTE_PROBE) probes.add(socket)
+    else if (name !== undefined && !/^(127\.|::1$|::ffff:127\.)/.test(name)) found.add(name)
+    else if (call !== 'connect' && probes.has(socket)) found.add(ROUTE_PROBE)
+  }
+  return [...found].sort()
+}
+
+/** The same of a file that `traced` wrote. */
+export const foreignSockets = (file: string): string[] => foreignAddresses(readFileSync(file, 'utf8'))
