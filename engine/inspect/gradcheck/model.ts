@@ -7,6 +7,7 @@ import { bindDims, fedInputs, isSymbolic, sampleFeeds, TRIAL_SIZES } from '../sa
 import { checkInBestPrecision, type CheckOptions, type Subject, type TensorCheck } from './check.ts'
 import { retype } from './retype.ts'
 import type { Precision } from './stencil.ts'
+import { withoutRounding } from './unrounded.ts'
 
 /** Nodes from which on ONNX Runtime's optimizer is used: it saves time, and fuses some patterns into operators without a double kernel. */
 const LARGE = 500
@@ -62,6 +63,7 @@ export interface GradcheckResult {
  * Compares a model's gradients with central differences, in double precision (operators without a double kernel are decomposed) or,
  * where that cannot be, in single with wide steps. The point: the model's own weights and normal inputs. Free dimensions are bound to 2, or
  * where that does not fit to the first trial size that does.
+ * Quantized tensors are clipped without being rounded: differences of a staircase say nothing of gradients that pass straight through.
  * Errors: UnsupportedError naming the node that has no gradient, or an input that cannot be fed.
  */
 export async function gradcheck(model: Model, o: GradcheckOptions): Promise<GradcheckResult> {
@@ -124,6 +126,7 @@ function subjectOf(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions,
   // Running statistics are no parameters: the forward pass moves them. Only `all` checks them.
   const statistics = new Set(graph.nodes.flatMap((n) => (n.op === 'BatchNormalization' ? n.inputs.slice(3, 5) : [])))
   const values = inlineGraph(b, graph, inputs, {
+    node: withoutRounding(),
     initializer: (name, data) => {
       if (!isFloat(data.dtype) || data.dims.length === 0) return undefined
       return declare(name, data, statistics.has(name) ? o.wrt === 'all' : o.wrt !== 'inputs')

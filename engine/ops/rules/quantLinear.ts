@@ -1,7 +1,7 @@
 import { dataTypeOf, isFloat, sizeOf, type DataType } from '../../ir/index.ts'
 import { int } from '../attrs.ts'
 import { defineOp, type GradContext, type InferContext, type OpRule, type Slots, type TensorType } from '../rule.ts'
-import { where } from '../tensor.ts'
+import { where, type Tensor } from '../tensor.ts'
 import { fault, tieAxes } from '../support/axes.ts'
 import { MICROSOFT } from '../support/contrib.ts'
 import { gatherSums, layoutOf, QUANTIZED, spread } from '../support/quantize.ts'
@@ -48,6 +48,37 @@ function dequantizeGrad({ x: [q, scale], y: [y], dy: [dy], a, need }: GradContex
   const layout = layoutOf(q, scale, a.axis, a.block_size, fault)
   const s = spread(scale, q.shape, layout).like(dy)
   return [need[0] ? dy.mul(s) : null, need[1] ? gatherSums(dy.mul(y.div(s)), scale.shape, layout).like(scale) : null]
+}
+
+/** Parameters of a quantization. */
+export interface Quantization {
+  readonly scale: Tensor
+  readonly zero: Tensor | undefined
+  readonly axis: number
+  readonly block: number
+}
+
+function spreadParameters(x: Tensor, { scale, zero, axis, block }: Quantization) {
+  const layout = layoutOf(x, scale, axis, block, fault)
+  const over = (t: Tensor) => spread(t.cast(scale.dtype), x.shape, layout)
+  return { s: over(scale), z: zero && over(zero) }
+}
+
+/**
+ * The codes of `to` that x gets, as real numbers and without rounding: clip(x / s + z). Its slope to x is what passes straight through; differences
+ * are taken of this function, since those of the staircase say nothing.
+ */
+export function unroundedCodes(x: Tensor, to: DataType, of: Quantization): Tensor {
+  const { s, z } = spreadParameters(x, of)
+  const [lo, hi] = QUANTIZED[to] ?? fault(`nothing is quantized to ${to}`)
+  return (z ? x.div(s).add(z) : x.div(s)).clip(lo, hi)
+}
+
+/** What codes stand for: (q - z) s, in the scale's type. */
+export function valuesOfCodes(codes: Tensor, of: Quantization): Tensor {
+  const { s, z } = spreadParameters(codes, of)
+  const real = codes.cast(of.scale.dtype)
+  return (z ? real.sub(z) : real).mul(s)
 }
 
 const cost = ({ x: [x] }: { x: Slots<TensorType> }) => 3 * sizeOf(x.shape)
