@@ -280,7 +280,8 @@ function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<
   const optimizer = input.optimizer ?? preset.optimizer ?? 'adamw'
   const whole = p.dataset.kind === 'graph'
   const perEpoch = whole ? 1 : Math.max(1, Math.floor(Math.floor(p.splits.train.length / input.batch) / input.accumulate))
-  const steps = input.steps ?? Math.max(1, Math.round((input.epochs ?? 20) * perEpoch))
+  // An epoch of a graph is a single step: Kipf and Welling 2017 take 200.
+  const steps = input.steps ?? Math.max(1, Math.round((input.epochs ?? (whole ? 200 : 20)) * perEpoch))
   const views = methods.flatMap((m) => m.method.views?.(m.options) ?? [])
   return {
     student: p.studentNet,
