@@ -11,9 +11,7 @@ export const traced = (file: string, program: readonly string[]): [string, ...st
   '-f',
   '-qq',
   '-e',
-  'trace=socket,connect,sendto,sendmsg,sendmmsg,write',
-  '-e',
-  'write=none',
+  'trace=socket,connect,sendto,sendmsg,sendmmsg,close',
   '-s',
   '0',
   '-o',
@@ -29,7 +27,7 @@ const ROUTE_PROBE = '2001:4860:4860::8888'
 
 /**
  * Addresses outside of the loopback interface that a traced program connected or sent to. Chromium's look for a route counts only if something
- * was then sent through that socket.
+ * was then sent through that socket by the same thread.
  */
 export function foreignAddresses(trace: string): string[] {
   const found = new Set<string>()
@@ -40,7 +38,8 @@ export function foreignAddresses(trace: string): string[] {
     const address = /sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"/.exec(line)
     const name = address?.[1] ?? address?.[2]
     const socket = `${thread} ${fd}`
-    if (call === 'socket') probes.delete(`${thread} ${/= (\d+)$/.exec(line)?.[1]}`)
+    if (call === 'close') probes.delete(socket)
+    else if (call === 'socket') probes.delete(`${thread} ${/= (\d+)$/.exec(line)?.[1]}`)
     else if (call === 'connect' && name === ROUTE_PROBE) probes.add(socket)
     else if (name !== undefined && !/^(127\.|::1$|::ffff:127\.)/.test(name)) found.add(name)
     else if (call !== 'connect' && probes.has(socket)) found.add(ROUTE_PROBE)

@@ -95,7 +95,7 @@ describe.runIf(hasChromium())('the views', () => {
     expect(found).toEqual([])
     expect(app.errors).toEqual([])
     expect(app.strange).toEqual([])
-  })
+  }, 600_000)
 
   it('are told apart by axe-core from a page that breaks a rule', async () => {
     await page.evaluate(() => document.querySelector('nav')!.append(document.createElement('button')))
