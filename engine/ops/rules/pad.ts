@@ -2,8 +2,8 @@ import { showShape } from '../../ir/index.ts'
 import { string } from '../attrs.ts'
 import { defineOp } from '../rule.ts'
 import { axesIn, tieAxes } from '../support/axes.ts'
-import { scatterAlong } from '../support/scatter.ts'
 import { knownValues } from '../support/values.ts'
+import type { Tensor } from '../tensor.ts'
 
 const ints64 = (...values: number[]) => ({ shape: [values.length], dtype: 'int64' as const, values })
 
@@ -30,6 +30,43 @@ function mirror(mode: string, size: number, begin: number, end: number): number[
     const k = ((at % period) + period) % period
     return from + (mode === 'reflect' && k >= d ? period - k : k)
   })
+}
+
+interface Run {
+  readonly start: number
+  readonly count: number
+  readonly to: number
+  /** 1 forwards, -1 backwards, 0 all to one place. */
+  readonly step: number
+}
+
+/** Cuts a list of positions into stretches of equal steps. */
+function runsOf(at: readonly number[]): Run[] {
+  const runs: Run[] = []
+  for (let start = 0; start < at.length;) {
+    const step = (at[start + 1] ?? at[start]! + 1) - at[start]!
+    let count = 1
+    if (Math.abs(step) <= 1) while (start + count < at.length && at[start + count]! - at[start + count - 1]! === step) count++
+    runs.push({ start, count, to: at[start]!, step: count === 1 ? 1 : step })
+    start += count
+  }
+  return runs
+}
+
+/**
+ * Adds entry k along an axis of `d` to entry `at[k]` of zeros of `size`: each stretch in turn, since slices and pads are copies of whole rows,
+ * which a scatter is not.
+ */
+function foldBack(d: Tensor, at: readonly number[], axis: number, size: number): Tensor {
+  const placed = runsOf(at).map(({ start, count, to, step }) => {
+    const cut = d.slice([start], [start + count], [axis])
+    const part = step === 0 ? cut.sum([axis], true) : step < 0 ? cut.slice([count - 1], [-count - 1], [axis], [-1]) : cut
+    const first = step < 0 ? to - count + 1 : to
+    const begin = d.shape.map((_, i) => (i === axis ? first : 0))
+    const end = d.shape.map((_, i) => (i === axis ? size - first - part.shape[axis]! : 0))
+    return part.pad([...begin, ...end])
+  })
+  return placed.reduce((sum, t) => sum.add(t))
 }
 
 /** Padding with a constant, mirrored, repeated or wrapped around; negative constant pads crop. */
@@ -62,7 +99,7 @@ export const Pad = defineOp({
     if (a.mode !== 'constant') {
       let d = dy
       data.shape.forEach((size, axis) => {
-        if (begin[axis] || end[axis]) d = scatterAlong(d, dy.b.ints(mirror(a.mode, size, begin[axis]!, end[axis]!)), axis, size)
+        if (begin[axis] || end[axis]) d = foldBack(d, mirror(a.mode, size, begin[axis]!, end[axis]!), axis, size)
       })
       return [d]
     }
