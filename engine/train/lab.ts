@@ -55,7 +55,9 @@ export function augmentOf(spec: string): Augment {
     rest
       .split(',')
       .filter(Boolean)
-      .map((pair) => [pair.split('=')[0]!, Number(pair.split('=')[1])]),
+      .map((pair) => pair.split('=') as [string, string])
+      // A word stays a word: `mixup:coefficient=uniform`.
+      .map(([name, value]) => [name, Number.isNaN(Number(value)) ? value : Number(value)]),
   )
   return withOptions(found as never, options)
 }
