@@ -67,8 +67,8 @@ export default async function study(argv: readonly string[]) {
       const q = await run.quantize({
         model, data, ...input, ...shared, out: join(out, `${basename(model)}-${name}`.replace(/\W+/g, '-')),
         ...(args['calibration-samples'] ? { calibrationSamples: Number(args['calibration-samples']) } : {}),
-      } as never) // prettier-ignore
-      const b = await run.benchmark({ model: q.model, against: model, repeats: Number(args.repeats ?? 200), ...shared } as never)
+      }) // prettier-ignore
+      const b = await run.benchmark({ model: q.model, against: model, repeats: Number(args.repeats ?? 200), ...shared })
       const { float, quantized } = q.metrics as Record<string, Record<string, Interval>>
       if (first) lines.push(`| ${basename(model)} | float | ${percent(float!.top1)} | 100 | ${(bytes / 1024).toFixed(0)} | 1 |`)
       first = false

@@ -18,6 +18,7 @@ import { excluded } from './exclude.ts'
 import { createSession } from '../session/index.ts'
 import type { LayerAccount, Quantized } from './quantizeModel.ts'
 
+const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul'])
 /** Largest number of half precision, and the share of it that values seen on samples may reach: others may be larger. */
 const LARGEST = 65504
 const ROOM = 0.5
@@ -52,13 +53,21 @@ export async function toHalfPrecision(model: Model, o: HalfOptions): Promise<Qua
   const result = cloneModel(model)
   const { graph } = result
   const captured = new Set(graph.nodes.flatMap((n) => subgraphs(n).flatMap((g) => [...capturedBy(g)])))
+  // A cast between an operator and its DequantizeLinear or QuantizeLinear would keep ONNX Runtime from joining them to an integer kernel.
+  const dequantized = new Set(graph.nodes.flatMap((n) => (n.op === 'DequantizeLinear' ? n.outputs : [])))
+  const quantized = new Set(graph.nodes.flatMap((n) => (n.op === 'QuantizeLinear' ? [n.inputs[0]!] : [])))
+  const inIntegers = (n: Node): boolean => {
+    if (WEIGHTED.has(n.op)) return dequantized.has(n.inputs[1]!)
+    const floats = n.inputs.filter((x) => x && isSingle(x))
+    return floats.length > 0 && floats.every((x) => dequantized.has(x)) && n.outputs.some((y) => quantized.has(y))
+  }
   for (const node of graph.nodes) {
-    const reason = keepSingle(node, graph, largest, captured) ?? excluded(node, o.exclude)
+    const reason = keepSingle(node, graph, largest, captured, inIntegers(node)) ?? excluded(node, o.exclude)
     if (reason !== undefined) reasons.set(node, reason)
   }
   rewrite(graph, reasons, isSingle)
-  const named = graph.nodes.filter((n) => n.domain === '' && /^(Conv|ConvTranspose|Gemm|MatMul)$/.test(n.op))
-  const layers = model.graph.nodes.filter((n) => n.domain === '' && /^(Conv|ConvTranspose|Gemm|MatMul)$/.test(n.op))
+  const named = graph.nodes.filter((n) => n.domain === '' && WEIGHTED.has(n.op))
+  const layers = model.graph.nodes.filter((n) => n.domain === '' && WEIGHTED.has(n.op))
   const judged = layers.map((n) => n.outputs[0]!).filter(isSingle)
   const sqnr = await compare(model, result, new Set(judged), o.samples, o)
   const reasonOf = new Map(named.map((n) => [n.name || n.outputs[0]!, reasons.get(n)]))
@@ -111,11 +120,13 @@ function keepSingle(
   graph: Graph,
   largest: ReadonlyMap<string, number>,
   captured: ReadonlySet<string>,
+  integer: boolean,
 ): string | undefined {
   if (node.domain !== '' && node.domain !== 'com.microsoft') return `operators of ${node.domain} have no half form`
   if (SINGLE.has(node.op)) return `${node.op} is computed in single precision`
   if (subgraphs(node).length > 0) return 'it holds graphs of its own'
   if (node.outputs.some((y) => captured.has(y))) return 'a graph inside of another node reads it'
+  if (integer) return 'it is computed in integers'
   for (const name of [...node.inputs, ...node.outputs]) {
     const most = largest.get(name) ?? 0
     if (most > LARGEST * ROOM) return `'${name}' reaches ${most.toPrecision(3)}, and half precision ends at ${LARGEST}`

@@ -1,16 +1,5 @@
 import { OptionError, UnsupportedError } from '../errors.ts'
-import {
-  getFloat,
-  getInt,
-  intAttr,
-  makeNode,
-  sortNodes,
-  TensorData,
-  type Attribute,
-  type Graph,
-  type Model,
-  type Node,
-} from '../ir/index.ts'
+import { getFloat, getInt, intAttr, makeNode, sortNodes, TensorData, type Graph, type Model, type Node } from '../ir/index.ts'
 import { upgradeOpset } from '../onnx/index.ts'
 import { cloneModel, namesOf } from '../passes/index.ts'
 import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
@@ -23,8 +12,8 @@ import { blocksOf, dequantized, type Matrix, type RoundedMatrix, type Rounder, t
 import { rounders } from './rounders/list.gen.ts'
 import { decibels } from './weights.ts'
 
-/** First opset with 4-bit integers and blocks in DequantizeLinear. */
-const BLOCKS_OPSET = 21
+/** First opset and file version with 4-bit integers. */
+const PACKED_OPSET = 21
 const IR_VERSION = 10
 
 export interface WeightOnlyOptions extends RunOptions {
@@ -40,7 +29,7 @@ export interface WeightOnlyOptions extends RunOptions {
 
 /**
  * Stores weights in 4 or 8 bits and leaves activations in float. Products with a matrix become MatMulNBits, which unpacks while it
- * multiplies; other weights become a DequantizeLinear, which ONNX Runtime computes once when the model is loaded.
+ * multiplies; other weights become integers and the arithmetic that ONNX Runtime does once when the model is loaded.
  * Errors: OptionError for unknown roundings and blocks; UnsupportedError where no weight can be stored so.
  */
 export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promise<Quantized> {
@@ -51,17 +40,18 @@ export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promi
   if (block !== 0 && (block < 16 || (block & (block - 1)) !== 0))
     throw new OptionError(`block is 0 or a power of 2 of at least 16, found ${block}`, { where: 'block' })
   const opset = model.opsets.get('') ?? 1
-  const { model: source, notUpgraded } = opset < BLOCKS_OPSET ? upgradeOpset(model, BLOCKS_OPSET) : { model, notUpgraded: [] }
+  const { model: source, notUpgraded } =
+    o.bits === 4 && opset < PACKED_OPSET ? upgradeOpset(model, PACKED_OPSET) : { model, notUpgraded: [] }
   if (notUpgraded[0])
     throw new UnsupportedError(
-      `the model cannot be brought to opset ${BLOCKS_OPSET}, which packed weights need: ${notUpgraded[0].reason}`,
+      `the model cannot be brought to opset ${PACKED_OPSET}, which packed weights need: ${notUpgraded[0].reason}`,
       {
         where: notUpgraded[0].op,
         hint: 'the scheme int8 works from opset 10 on',
       },
     )
   const result = cloneModel(source)
-  result.irVersion = Math.max(result.irVersion, IR_VERSION)
+  if (o.bits === 4) result.irVersion = Math.max(result.irVersion, IR_VERSION)
   const layers = weightLayers(result.graph).map((l) => ({ ...l, reason: l.reason ?? excluded(l.node, o.exclude) }))
   const chosen = layers.filter((l) => l.reason === undefined)
   if (!chosen.length)
@@ -218,62 +208,39 @@ class Writer {
     return out
   }
 
-  /** The weight as integers and what makes floats of them: [rows, columns] with blocks along the columns, then the weight's own shape. */
+  /**
+   * The weight as integers and what makes floats of them, (levels - zero) scale, block by block: ONNX Runtime computes that once, when the model is
+   * loaded. It would keep a DequantizeLinear and run it in every call.
+   */
   #stored(layer: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): string {
     const title = layer.node.inputs[layer.input]!
     const { rows, columns } = w
     const blocks = blocksOf(columns, grid)
-    const dtype = this.#bits === 4 ? ('uint4' as const) : ('uint8' as const)
-    const pack = (values: ArrayLike<number>, dims: number[]): TensorData => {
-      const bytes = this.#bits === 4 ? packed(values) : Uint8Array.from(values)
-      return new TensorData(dtype, dims, () => bytes)
+    const even = columns % grid.block === 0
+    const dims = even ? [rows, blocks, grid.block] : [rows, columns]
+    const bytes = this.#bits === 4 ? packed(r.levels) : r.levels
+    const levels = new TensorData(this.#bits === 4 ? 'uint4' : 'uint8', dims, () => bytes)
+    let value = this.#emit('Cast', [this.#constant(`${title}/levels`, levels)], `${title}/floats`, { to: intAttr(1) })
+    const index = even ? undefined : this.#constant(`${title}/blocks`, blockIndices(columns, grid))
+    // A number for each block: broadcast over it, or spread by a gather where the last block is smaller.
+    const perBlock = (values: Float32Array, wanted: string): string => {
+      const held = this.#constant(`${title}/${wanted}`, TensorData.of('float32', even ? [rows, blocks, 1] : [rows, blocks], values))
+      return index ? this.#emit('Gather', [held, index], `${title}/${wanted}s`, { axis: intAttr(1) }) : held
     }
-    const whole = r.zero.every((z) => Number.isInteger(z) && z >= 0 && z < 2 ** this.#bits)
-    const levels = this.#constant(`${title}/levels`, pack(r.levels, [rows, columns]))
-    const byRow = blocks === 1
-    const dims = byRow ? [rows] : [rows, blocks]
-    const scale = this.#constant(`${title}/scale`, TensorData.of('float32', dims, r.scale))
-    const zero = this.#constant(`${title}/zero`, pack(whole ? r.zero : new Uint8Array(rows * blocks), dims))
-    const attrs: Record<string, Attribute> = byRow ? { axis: intAttr(0) } : { axis: intAttr(1), block_size: intAttr(grid.block) }
-    let value = this.#emit('DequantizeLinear', [levels, scale, zero], `${title}/dequantized`, attrs)
-    // A zero point between two levels is subtracted as a float.
-    if (!whole) value = this.#shifted(value, w, r, grid, title)
+    if (r.zero.some((z) => z !== 0)) value = this.#emit('Sub', [value, perBlock(r.zero, 'zero')], `${title}/centred`)
+    value = this.#emit('Mul', [value, perBlock(r.scale, 'scale')], `${title}/scaled`)
+    const shape = layer.transposed ? [rows, columns] : layer.weight!.dims
     if (r.columnScale) {
-      const inverse = this.#constant(
-        `${title}/inverse`,
-        TensorData.from(
-          'float32',
-          [columns],
-          r.columnScale.map((s) => 1 / s),
-        ),
-      )
-      value = this.#emit('Mul', [value, inverse], `${title}/unscaled`)
+      value = this.#reshaped(value, [rows, columns], `${title}/matrix`)
+      const inverse = TensorData.from('float32', [columns], r.columnScale.map((s) => 1 / s)) // prettier-ignore
+      value = this.#emit('Mul', [value, this.#constant(`${title}/inverse`, inverse)], `${title}/unscaled`)
     }
-    if (layer.transposed) return this.#emit('Transpose', [value], `${title}/transposed`)
-    if (layer.weight!.dims.length === 2) return value
-    return this.#emit(
-      'Reshape',
-      [value, this.#constant(`${title}/shape`, TensorData.int64(layer.weight!.dims))],
-      `${title}/reshaped`,
-    )
+    value = this.#reshaped(value, shape, `${title}/weight`)
+    return layer.transposed ? this.#emit('Transpose', [value], `${title}/transposed`) : value
   }
 
-  /** Subtracts a real zero point for each block; the file holds one number for each. */
-  #shifted(value: string, { rows, columns }: Matrix, r: RoundedMatrix, grid: WeightGrid, title: string): string {
-    const blocks = blocksOf(columns, grid)
-    const offsets = r.zero.map((z, i) => z * r.scale[i]!)
-    const shape = (dims: number[], wanted: string) => this.#constant(`${title}/${wanted}`, TensorData.int64(dims))
-    const whole = columns % grid.block === 0
-    const per = this.#constant(`${title}/offset`, TensorData.of('float32', whole ? [rows, blocks, 1] : [rows, blocks], offsets))
-    if (whole) {
-      const byBlock = this.#emit('Reshape', [value, shape([rows, blocks, grid.block], 'blocks')], `${title}/blocked`)
-      const shifted = this.#emit('Sub', [byBlock, per], `${title}/shifted`)
-      return this.#emit('Reshape', [shifted, shape([rows, columns], 'matrix')], `${title}/rows`)
-    }
-    const blockOf = Int32Array.from({ length: columns }, (_, c) => Math.floor(c / grid.block))
-    const index = this.#constant(`${title}/blocks`, TensorData.of('int32', [columns], blockOf))
-    const spread = this.#emit('Gather', [per, index], `${title}/offsets`, { axis: intAttr(1) })
-    return this.#emit('Sub', [value, spread], `${title}/shifted`)
+  #reshaped(value: string, dims: readonly number[], wanted: string): string {
+    return this.#emit('Reshape', [value, this.#constant(`${wanted}/shape`, TensorData.int64(dims))], wanted)
   }
 
   #emit(op: string, inputs: string[], wanted: string, attrs: Parameters<typeof makeNode>[3] = {}): string {
@@ -295,6 +262,14 @@ class Writer {
     return name
   }
 }
+
+/** Which block each column belongs to. */
+const blockIndices = (columns: number, grid: WeightGrid): TensorData =>
+  TensorData.of(
+    'int32',
+    [columns],
+    Int32Array.from({ length: columns }, (_, c) => Math.floor(c / grid.block)),
+  )
 
 /** What the kernel for packed weights takes: a plain product, whole zero points, and blocks of a power of 2 from 16 on. */
 function packable({ node }: WeightLayer, grid: WeightGrid, r: RoundedMatrix): boolean {
