@@ -138,21 +138,16 @@ export default defineMethod<Options>({
       const wide = { ...adam, student: 'mlp:128,32,32', lr: 3e-3 }
       const teacher = await lab.train({ ...wide, steps: 400 })
       const untrained = await lab.train({ ...wide, steps: 1, lr: 1e-9 })
-      // 12 layers of 16 units without normalisation: a student that hardly learns from scratch.
-      const student = { ...adam, student: `mlp:${new Array(12).fill(16).join()}`, lr: 2e-3, pairs: ['hidden5=hidden1'] }
+      // 12 layers of 24 units without normalisation: a student that learns slowly from scratch.
+      const student = { ...adam, student: `mlp:${new Array(12).fill(24).join()}`, lr: 2e-3, pairs: ['hidden5=hidden1'] }
       const hinted = (from: LabModel) =>
         lab.train({ ...student, teacher: from, steps: 1200, methods: [{ key: 'fitnets', options: { hintShare: 1 } }] })
       const distilled = async (steps: number, start?: LabModel) => {
         const methods = [{ key: 'fitnets', options: { hintShare: 0 } }]
-        return (await lab.evaluate(await lab.train({ ...student, teacher, steps, methods, ...(start ? { start } : {}) }), data))
-          .top1
+        return (await lab.evaluate(await lab.train({ ...student, teacher, steps, methods, ...(start ? { start } : {}) }), data)).top1
       }
       const hint = await hinted(teacher)
-      const [alone, taught, control] = [
-        await distilled(400),
-        await distilled(400, hint),
-        await distilled(400, await hinted(untrained)),
-      ]
+      const [alone, taught, control] = [await distilled(400), await distilled(400, hint), await distilled(400, await hinted(untrained))]
       const { 'hint/hint': first, 'hint/hint/end': last } = hint.stageTerms
       return {
         gainPoints: taught - alone,
