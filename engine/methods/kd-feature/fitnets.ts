@@ -144,10 +144,15 @@ export default defineMethod<Options>({
         lab.train({ ...student, teacher: from, steps: 1200, methods: [{ key: 'fitnets', options: { hintShare: 1 } }] })
       const distilled = async (steps: number, start?: LabModel) => {
         const methods = [{ key: 'fitnets', options: { hintShare: 0 } }]
-        return (await lab.evaluate(await lab.train({ ...student, teacher, steps, methods, ...(start ? { start } : {}) }), data)).top1
+        return (await lab.evaluate(await lab.train({ ...student, teacher, steps, methods, ...(start ? { start } : {}) }), data))
+          .top1
       }
       const hint = await hinted(teacher)
-      const [alone, taught, control] = [await distilled(400), await distilled(400, hint), await distilled(400, await hinted(untrained))]
+      const [alone, taught, control] = [
+        await distilled(400),
+        await distilled(400, hint),
+        await distilled(400, await hinted(untrained)),
+      ]
       const { 'hint/hint': first, 'hint/hint/end': last } = hint.stageTerms
       return {
         gainPoints: taught - alone,
