@@ -1,10 +1,12 @@
 import { ModelError, UnsupportedError } from '../errors.ts'
-import { isFloat, subgraphs, type Model, type Node } from '../ir/index.ts'
+import { isFloat, subgraphs, type Graph, type Model, type Node } from '../ir/index.ts'
 import { inlineFunctions, upgradeOpset } from '../onnx/index.ts'
 import { inlineGraph, newBuilder, type Builder, type Step, type Tensor, type TensorType } from '../ops/index.ts'
-import { fedInputs } from './samples.ts'
+import { bindDims, dtypeOf, fedInputs, isSymbolic, TRIAL_SIZES } from './samples.ts'
 import { opName } from './table.ts'
 import type { MissingGradient } from './trainable.ts'
+
+type Types = ReadonlyMap<string, TensorType>
 
 /** Operators that exist only until the compiler has written them out. */
 const TRANSIENT = /^(Sequence|Optional|SplitToSequence$|ConcatFromSequence$)/
@@ -14,20 +16,36 @@ export const hasControlFlow = (nodes: readonly Node[]): boolean =>
 
 /**
  * As `missingGradients`, of a model with control flow or sequences: judged on what the compiler makes of it, since a branch that is never
- * taken stops nothing, and an operator inside of a loop may. Inputs are fed at run time, whatever their type.
+ * taken stops nothing, and an operator inside of a loop may. Inputs are fed at run time, whatever their type. Shapes that were inferred
+ * without a run may be too small for the layers inside a subgraph: other trial sizes get a chance.
  */
 export function missingWrittenOut(model: Model, types: ReadonlyMap<string, TensorType>): MissingGradient[] {
   const { graph } = upgradeOpset(inlineFunctions(model)).model
+  const found = judge(graph, types, types)
+  if (!found.length || !isSymbolic(graph)) return found
+  for (const size of TRIAL_SIZES) {
+    const dims = bindDims(graph, size, 1)
+    const inputs = fedInputs(graph).flatMap((v): [string, TensorType][] => {
+      const [dtype, shape] = [dtypeOf(v), dims.get(v.name)]
+      return dtype && shape ? [[v.name, { dtype, shape }]] : []
+    })
+    if (!judge(graph, new Map(inputs), undefined).length) return []
+  }
+  return found
+}
+
+/** @param opaque types of values that may stay opaque. */
+function judge(graph: Graph, inputs: Types, opaque: Types | undefined): MissingGradient[] {
   const b = newBuilder()
   const weights: Tensor[] = []
   const given = new Map<string, Tensor>()
   for (const { name } of fedInputs(graph)) {
-    const type = types.get(name)
+    const type = inputs.get(name)
     if (type) given.set(name, b.input(name, type.dtype, type.shape))
   }
   try {
     const values = inlineGraph(b, graph, given, {
-      types,
+      ...(opaque ? { types: opaque } : {}),
       initializer(name, data) {
         if (!isFloat(data.dtype) || data.size < 2) return undefined
         weights.push(b.input(name, data.dtype, data.dims))

@@ -275,14 +275,51 @@ describe('If', () => {
     expect((await expectSame(nested(onLength('Less')), feeds)).steps.map((s) => s.node.op)).toEqual(['Add'])
   })
 
-  it('on data is kept with both branches', async () => {
-    const data = [makeNode('ReduceSum', ['x'], ['s'], { keepdims: intAttr(0) }), makeNode('Less', ['s', 'nought'], ['c'])]
-    const model = nested(data)
+  const onData = (model: Model): Model => {
     model.graph.initializers.set('nought', scalar(0, 'float32'))
-    const types = new Map<string, TensorType>([['y', { dtype: 'float32', shape: [3] }]])
-    const b = await expectSame(model, feeds, { types })
+    model.graph.nodes = [
+      makeNode('ReduceSum', ['x'], ['s'], { keepdims: intAttr(0) }),
+      makeNode('Less', ['s', 'nought'], ['c']),
+      ...model.graph.nodes,
+    ]
+    return model
+  }
+  const negated = {
+    ...feeds,
+    x: TensorData.from(
+      'float32',
+      [3],
+      Array.from(feeds.x.numbers(), (v) => -v),
+    ),
+  }
+
+  it('on data computes both branches and selects one, with its gradient', async () => {
+    const model = onData(nested([]))
+    for (const given of [feeds, negated]) {
+      const b = await expectSame(model, given)
+      expect(b.steps.map((s) => s.node.op)).toContain('Where')
+    }
+    const { b, values } = compiled(model, feeds)
+    const [dw] = gradients(values.get('y')!.sum(), [values.get('w')!])
+    // x w in one branch, x + w in the other.
+    for (const given of [feeds, negated]) {
+      const xs = Array.from(given.x.numbers())
+      const multiplied = xs.reduce((s, v) => s + v, 0) < 0
+      numbers((await run(b.model({ dw: dw! }), given)).dw!).forEach((v, i) => expect(v).toBeCloseTo(multiplied ? xs[i]! : 1, 6))
+    }
+  })
+
+  it('on data stays opaque where its branches give different shapes', async () => {
+    const model = onData(nested([]))
+    const [last] = model.graph.nodes.slice(-1)
+    const twice = body([makeNode('Concat', ['x', 'w'], ['xw'], { axis: intAttr(0) })], [], ['xw'])
+    last!.attrs.set('else_branch', graphAttr(twice))
+    const reason = /its condition \('[^']+'\) is computed at run time, and its branches give float32\[3\] and float32\[6\]/
+    expect(() => compiled(model, feeds)).toThrow(reason)
+    const types = new Map<string, TensorType>([['y', { dtype: 'float32', shape: [6] }]])
+    const long = Array.from(feeds.x.numbers()).reduce((s, v) => s + v, 0) < 0 ? negated : feeds
+    const b = await expectSame(model, long, { types })
     expect(b.steps.map((s) => s.node.op)).toContain('If')
-    expect(() => compiled(model, feeds)).toThrow(/its condition \('[^']+'\) is computed at run time/)
   })
 })
 

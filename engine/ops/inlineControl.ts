@@ -2,7 +2,7 @@ import { ModelError, UnsupportedError } from '../errors.ts'
 import { getInt, getInts, showNode, showShape, type Graph, type Node } from '../ir/index.ts'
 import type { Handler } from './inline.ts'
 import { Sequence, type Value } from './inlineValues.ts'
-import { concat, Tensor } from './tensor.ts'
+import { concat, Tensor, where } from './tensor.ts'
 import { cut, UnrollGuard } from './support/unroll.ts'
 
 const unsure = (node: Node, reason: string): UnsupportedError => new UnsupportedError(reason, { where: `node ${showNode(node)}` })
@@ -43,11 +43,34 @@ function stack(parts: readonly Tensor[], axis: number): Tensor {
 /** No slices at all, of the type that a pass would give. */
 const none = (like: Tensor, axis: number): Tensor => like.b.zeros(like.shape.toSpliced(axis, 0, 0), like.dtype)
 
-/** The branch that a constant condition takes. Spec: onnx If-23. */
+/**
+ * The branch that a known condition takes. Of a condition that only the run knows, both branches are computed and one is selected, where they
+ * give the same types: the gradient then reaches both, as zeros in the one not taken. Spec: onnx If-23.
+ */
 const branch: Handler = (node, x, scope, inliner) => {
-  const taken = known(node, x[0], 'its condition') !== 0 ? 'then_branch' : 'else_branch'
-  return inliner.body(subgraph(node, taken), [], scope)
+  const condition = tensor(node, x[0], 'its condition')
+  const body = (name: string) => inliner.body(subgraph(node, name), [], scope)
+  const taken = condition.scalarValue
+  if (taken !== undefined) return body(taken !== 0 ? 'then_branch' : 'else_branch')
+  const reason = `its condition ('${condition.name}') is computed at run time`
+  let sides: Value[][]
+  try {
+    sides = ['then_branch', 'else_branch'].map(body)
+  } catch (error) {
+    if (!(error instanceof ModelError || error instanceof UnsupportedError)) throw error
+    throw unsure(node, `${reason}, and one of its branches cannot be written out: ${error.message}`)
+  }
+  const [yes, no] = sides as [Value[], Value[]]
+  const scalar = condition.rank ? condition.reshape([]) : condition
+  return yes.map((p, k) => {
+    const q = no[k]
+    const alike = p instanceof Tensor && q instanceof Tensor && p.dtype === q.dtype && p.shape.join() === q.shape.join()
+    if (!alike) throw unsure(node, `${reason}, and its branches give ${shown(p)} and ${shown(q)}`)
+    return where(scalar, p, q)
+  })
 }
+
+const shown = (v: Value | undefined): string => (v instanceof Tensor ? `${v.dtype}${showShape(v.shape)}` : (v?.kind ?? 'nothing'))
 
 /** True where the body only hands its condition on, so that the trip count alone ends the loop. */
 function keepsGoing(body: Graph): boolean {
