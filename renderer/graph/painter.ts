@@ -116,33 +116,43 @@ function drawBoxes(
   }
   const round = scale > LABELS
   for (const [kind, boxes] of visible) {
+    context.fillStyle = look.kinds[kind]
+    if (!round) {
+      // A plain rectangle is filled at once; a path of many has to be sorted first.
+      for (const at of boxes) {
+        const { x, y, width, height } = scene.boxes[at]!
+        context.fillRect(x - width / 2, y - height / 2, width, height)
+      }
+      continue
+    }
     context.beginPath()
     for (const at of boxes) {
       const { x, y, width, height } = scene.boxes[at]!
-      if (round) context.roundRect(x - width / 2, y - height / 2, width, height, 7)
-      else context.rect(x - width / 2, y - height / 2, width, height)
+      context.roundRect(x - width / 2, y - height / 2, width, height, 7)
     }
-    context.fillStyle = look.kinds[kind]
     context.fill()
-    if (round) {
-      context.strokeStyle = look.line
-      context.lineWidth = 1
-      context.stroke()
-    }
+    context.strokeStyle = look.line
+    context.lineWidth = 1
+    context.stroke()
   }
   outline(context, scene, marks, look, scale)
-  if (!round) return
+  if (round) label(context, scene, [...visible.values()].flat(), look)
+}
+
+/** Titles first, then names: setting a font costs more than drawing a word. */
+function label(context: CanvasRenderingContext2D, scene: Scene, boxes: readonly number[], look: Look): void {
   context.textBaseline = 'middle'
-  for (const boxes of visible.values()) {
-    for (const at of boxes) {
-      const { x, y, width, title, subtitle } = scene.boxes[at]!
-      context.font = `600 13px ${look.font}`
-      context.fillStyle = look.ink
-      context.fillText(title, x - width / 2 + 12, y - 8, width - 18)
-      context.font = `11.5px ${look.font}`
-      context.fillStyle = look.quiet
-      context.fillText(subtitle, x - width / 2 + 12, y + 9, width - 18)
-    }
+  context.font = `600 13px ${look.font}`
+  context.fillStyle = look.ink
+  for (const at of boxes) {
+    const { x, y, width, title } = scene.boxes[at]!
+    context.fillText(title, x - width / 2 + 12, y - 8)
+  }
+  context.font = `11.5px ${look.font}`
+  context.fillStyle = look.quiet
+  for (const at of boxes) {
+    const { x, y, width, subtitle } = scene.boxes[at]!
+    context.fillText(subtitle, x - width / 2 + 12, y + 9)
   }
 }
 
