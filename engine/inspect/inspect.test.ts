@@ -86,17 +86,19 @@ describe('inspect', () => {
   it('tells what stops training, and only on the way of the weights', async () => {
     const model = tracedCnn()
     const { graph } = model
-    // Behind a weight: NonZero of the logits, cast to float, is an output. Beside the weights: a NonZero of the input.
-    graph.nodes.push(makeNode('Det', ['square'], ['det']), makeNode('MatMul', ['logits', 'w4'], ['square']))
+    // An operator without a rule, behind a weight and beside the weights.
+    const sample = (from: string, to: string) => makeNode('SampleOp', [from], [to], {}, { domain: 'com.microsoft' })
+    model.opsets.set('com.microsoft', 1)
+    graph.nodes.push(sample('square', 'sampled'), makeNode('MatMul', ['logits', 'w4'], ['square']))
     graph.nodes.splice(-2, 2, graph.nodes.at(-1)!, graph.nodes.at(-2)!)
     graph.initializers.set('w4', TensorData.from('float32', [5, 1], [1, 1, 1, 1, 1]))
-    graph.outputs.push({ name: 'det', type: undefined })
-    graph.nodes.push(makeNode('Det', ['xs'], ['detx']))
+    graph.outputs.push({ name: 'sampled', type: undefined })
+    graph.nodes.push(sample('xs', 'sampledX'))
     graph.nodes.splice(-1, 0, makeNode('Squeeze', ['x'], ['xs']))
-    graph.outputs.push({ name: 'detx', type: undefined })
-    const r = await inspectModel(file('det.onnx', model))
+    graph.outputs.push({ name: 'sampledX', type: undefined })
+    const r = await inspectModel(file('sample.onnx', model))
     expect(r.differentiable).toBe(false)
-    expect(r.missingGradients.map((m) => [m.node, m.op])).toEqual([['det', 'Det']])
+    expect(r.missingGradients.map((m) => [m.node, m.op])).toEqual([['sampled', 'com.microsoft.SampleOp']])
     expect(r.missingGradients[0]!.reason).toMatch(/engine\/ops\/rules/)
   })
 
