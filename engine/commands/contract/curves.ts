@@ -12,7 +12,7 @@ export const runsCurves = command({
   positional: ['id'],
   input: z.strictObject({
     id,
-    after: z.number().int().min(0).describe('Only points of later steps').default(0),
+    after: z.number().int().min(-1).describe('Only points of later steps').default(-1),
     points: z.number().int().min(4).max(100_000).default(2000).describe('At most this many of each curve; every extreme stays'),
     ...commonOptions,
   }),
