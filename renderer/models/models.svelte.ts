@@ -14,6 +14,12 @@ export type Layer = Inspection['layers'][number] & {
 }
 export type Tab = 'layers' | 'graph' | 'blockers' | 'facts'
 
+/**
+ * The name that a node has in the file: ONNX Runtime marks those that it moved to blocked layout, and names a fused one after the last
+ * of its parts.
+ */
+const ownName = (name: string): string => name.replace(/_nchwc$/, '')
+
 /** The library of models and the one that is open in the inspector. */
 class Models {
   entries = $state.raw<Entry[]>([])
@@ -95,7 +101,7 @@ class Models {
     try {
       const { models } = await app.call('benchmark', { model: path, layers: true, repeats: 20 })
       const layers = (models[0]?.layers ?? []) as { name: string; medianMs: number }[]
-      if (this.open === path) this.times = new Map(layers.map((layer) => [layer.name, layer.medianMs]))
+      if (this.open === path) this.times = new Map(layers.map((layer) => [ownName(layer.name), layer.medianMs]))
     } catch (error) {
       app.fail(error)
     } finally {
