@@ -18,5 +18,6 @@ export const lower = (
   const fused = fuseBlocked(lowered.b, outputs.map(lowered.at))
   return { b: fused.b, at: (old) => fused.at(lowered.at(old)) }
 }
+export { recompute } from './recompute.ts'
 export * from './rewrite.ts'
 export { rewrites } from './rewrites/list.gen.ts'

@@ -12,7 +12,7 @@ import {
   type FedDraw,
   type Tensor,
 } from '../ops/index.ts'
-import { lower, type Target } from '../passes/index.ts'
+import { lower, recompute, type Target } from '../passes/index.ts'
 import type { LossContext, Method, Network, Term } from '../methods/index.ts'
 import { clipByGlobalNorm, decaysByDefault, ema as averaged, type Optimizer } from '../optim/index.ts'
 import { bindInputs, type BoundInput } from './bindInputs.ts'
@@ -50,6 +50,8 @@ export interface StepSpec {
   /** Batches in one optimizer step. */
   accumulate: number
   target: Target
+  /** Compute most of the forward pass a second time instead of keeping it: memory grows with the square root of the depth. */
+  recompute?: boolean | undefined
 }
 
 /** How a state tensor begins: given values, a Kaiming normal draw, zeros, or the values of another one. */
@@ -118,6 +120,7 @@ export function compileStep(spec: StepSpec): Program {
   const trained = [...state.keys()].filter((n) => n.startsWith(PARAM) || n.startsWith('extra/'))
   const tensors = trained.map((name) => b.inputs.find((t) => t.name === name)!)
   const groups = groupsOf(terms, weighted, spec)
+  const forward = b.steps.length
   const grads = new Map([...groups].map(([group, loss]) => [group, gradientsOrNone(loss, tensors)]))
   finish(b, spec, { trained, tensors, grads, held, next, total })
 
@@ -129,8 +132,9 @@ export function compileStep(spec: StepSpec): Program {
   for (const [name, t] of next) outputs[`next/${name}`] = t
   for (const [name, t] of weighted) outputs[`loss/${name}`] = t
   outputs['loss/total'] = total
-  const lowered = lower(b, Object.values(outputs), spec.target)
-  const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(t)])), {
+  const kept = spec.recompute ? recompute(b, Object.values(outputs), forward) : { b, at: (t: Tensor) => t }
+  const lowered = lower(kept.b, Object.values(outputs).map(kept.at), spec.target)
+  const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(kept.at(t))])), {
     name: 'training_step',
   })
   return {

@@ -1,4 +1,5 @@
 import { int } from '../attrs.ts'
+import { axisIn } from '../support/axes.ts'
 import { defineOp, type OpRule, type Tie } from '../rule.ts'
 
 const product = (list: readonly number[]) => list.reduce((n, d) => n * d, 1)
@@ -8,7 +9,10 @@ const alongAxis = (type: string, rule: Pick<OpRule, 'grad'>, flops: number): OpR
     type,
     since: 13,
     attrs: { axis: int(-1) },
-    infer: ({ x: [x] }) => [{ dtype: x.dtype, shape: x.shape }],
+    infer({ x: [x], a, fail }) {
+      axisIn(a.axis as number, x.shape.length, fail)
+      return [{ dtype: x.dtype, shape: x.shape }]
+    },
     grad: rule.grad,
     cost: ({ x: [x] }) => flops * product(x.shape),
     channels: ({ x: [x] }) => x.shape.map((_, i): Tie => ({ a: ['x0', i], b: ['y0', i] })),

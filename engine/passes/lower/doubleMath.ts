@@ -20,6 +20,7 @@ export const leakyRelu = inDouble('LeakyRelu', (x, { alpha }) => where(x.less(0)
 export const pRelu = inDouble('PRelu', (x, _, { x: [, slope] }) => where(x.less(0), x.mul(slope), x))
 export const elu = inDouble('Elu', (x, { alpha }) => where(x.less(0), below(x).mul(alpha!), x))
 export const selu = inDouble('Selu', (x, { alpha, gamma }) => where(x.greater(0), x, below(x).mul(alpha!)).mul(gamma!))
+export const celu = inDouble('Celu', (x, { alpha }) => x.maximum(0).add(below(x.mul(1 / alpha!)).mul(alpha!)))
 export const thresholdedRelu = inDouble('ThresholdedRelu', (x, { alpha }) => where(x.greater(alpha!), x, 0))
 export const hardSigmoid = inDouble('HardSigmoid', (x, { alpha, beta }) => x.mul(alpha!).add(beta!).maximum(0).minimum(1))
 export const hardSwish = inDouble('HardSwish', (x) => x.mul(x.mul(1 / 6).add(0.5).maximum(0).minimum(1))) // prettier-ignore
