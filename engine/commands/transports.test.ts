@@ -22,7 +22,16 @@ const store = join(folder, 'store.sqlite')
 const fakeHost = new URL('./testing/fakeHost.ts', import.meta.url)
 const DISTILL = { teacher: 't', data: 'd', student: 's', method: ['kd'], store }
 
-const data = { format: 'f', samples: 1, classes: [], labelled: false, sample: { shape: [1], dtype: 'uint8' }, splits: {} }
+const data = {
+  format: 'f',
+  samples: 1,
+  classes: [],
+  labelled: false,
+  kind: 'image',
+  target: 'none' as const,
+  sample: { shape: [1], dtype: 'uint8' },
+  splits: {},
+}
 const client = (table: HandlerTable) => makeClient(commandNames, inProcess(makeDispatcher(table)))
 const dataInspect = (handle: Parameters<typeof handler<'data.inspect'>>[0]): HandlerTable => ({
   'data.inspect': async () => ({ default: handler<'data.inspect'>(handle) }),

@@ -47,7 +47,7 @@ export async function inspectDataSet(spec: string, options: OpenOptions = {}): P
     sample: { shape: [...set.sample.shape], dtype: set.sample.dtype },
     target: set.target?.kind ?? (set.labelled ? 'class' : 'none'),
     ...(set.target?.kind === 'values' ? { targetNames: [...set.target.names] } : {}),
-    ...(preprocess ? { preprocess } : {}),
+    ...(preprocess ? { preprocess: { ...preprocess } } : {}),
     ...(set.kind === 'image' ? {} : { inputs: inputsOf(set, preprocess).map(({ name, shape }) => ({ name, shape: [...shape] })) }),
     splits: Object.fromEntries(splits.map(([name, [start, end]]) => [name, end - start])),
     warnings: [...set.warnings],

@@ -271,7 +271,7 @@ export interface DataSetSummary {
   target: 'none' | 'class' | 'values' | 'map'
   targetNames?: string[]
   /** How samples become inputs unless something else is asked for, and the shape of one sample's inputs then. */
-  preprocess?: unknown
+  preprocess?: Record<string, unknown>
   inputs?: { name: string; shape: number[] }[]
   splits: Record<string, number>
   warnings: string[]
