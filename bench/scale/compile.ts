@@ -8,7 +8,7 @@ import { createSession } from '../../engine/session/index.ts'
 import { deepNet } from './graphs.ts'
 
 /** Nodes of the training graph for each layer. */
-const NODES_PER_LAYER = 18
+const NODES_PER_LAYER = 16
 
 const [wanted, withSession] = process.argv.slice(2)
 const bytes = encodeModel(deepNet(Math.max(2, 2 * Math.round(Number(wanted) / NODES_PER_LAYER / 2))))

@@ -84,10 +84,16 @@ export const Clip = defineOp({
   grad({ x: [x], dy: [dy], opt, need }) {
     const [lo, hi] = [opt(1), opt(2)]
     const masks = [lo && x.greaterOrEqual(lo).like(x), hi && x.lessOrEqual(hi).like(x)].filter((m) => m !== undefined)
+    // y = min(max(x, lo), hi): the upper bound wins where they cross.
+    const below = lo && need[1] ? where(x.less(lo), dy, 0).sum().reshape(lo.shape) : null
     return [
       masks.reduce((d, m) => d.mul(m), dy),
-      lo && need[1] ? where(x.less(lo), dy, 0).sum().reshape(lo.shape) : null,
-      hi && need[2] ? where(x.greater(hi), dy, 0).sum().reshape(hi.shape) : null,
+      below && hi ? below.mul(lo!.lessOrEqual(hi).like(x)) : below,
+      hi && need[2]
+        ? where((lo ? x.maximum(lo) : x).greater(hi), dy, 0)
+            .sum()
+            .reshape(hi.shape)
+        : null,
     ]
   },
   simplify: ({ x }) => (x.slice(1).every((t) => t === undefined) ? x[0] : undefined),
@@ -101,6 +107,13 @@ export const Clip = defineOp({
         { shape: [8], distinct: true },
         { shape: [], range: [-1.65, -1.6] },
         { shape: [], range: [1.4, 1.5] },
+      ],
+    },
+    {
+      x: [
+        { shape: [8], distinct: true },
+        { shape: [], range: [0.45, 0.5] },
+        { shape: [], range: [-0.5, -0.45] },
       ],
     },
     { x: [[4]] },
