@@ -141,6 +141,7 @@ describe.runIf(hasChromium())('the views', () => {
     await importModel(app, chainModel(join(folder, 'long.onnx'), 10_000))
     await page.getByRole('tab', { name: 'Graph' }).click()
     await page.getByLabel('Collapse repeated blocks').uncheck()
+    await page.locator('.status').waitFor()
     await page.locator('.status').waitFor({ state: 'detached', timeout: 150_000 })
     const cost = await meter(page)
     const idle = await cost(() => frame(page))
