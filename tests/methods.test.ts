@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { findMethod, methods } from '../engine/methods/index.ts'
 import { checkMethod } from '../engine/train/index.ts'
 
-const settings = { seeds: [2], threads: 1, target: { provider: 'cpu', block: 1 } } as const
+const settings = { seeds: [1], threads: 1, target: { provider: 'cpu', block: 1 } } as const
 
 /** Checks whose trainings are short enough to run here; `methods check KEY --seeds 1,2,3 [--sabotage]` runs any. */
-const SHORT = ['hinton-kd', 'dot', 'luminet-kd', 'ssld']
+const SHORT = ['hinton-kd', 'dot', 'luminet-kd', 'ssld', 'fitnets']
 
 describe('methods', () => {
   it('state a claim with at least one direction that can fail, and a broken form', () => {
