@@ -83,6 +83,8 @@ export const Split = defineOp({
     const size = x.shape[axis]!
     const count = a.num_outputs ?? outputs
     const part = Math.ceil(size / count)
+    if (!opt(1) && size - (count - 1) * Math.ceil(size / count) <= 0)
+      fail(`${count} parts of an axis of ${size}: the last would be empty`)
     if (!opt(1) && a.num_outputs === undefined && size % count !== 0)
       fail(`axis ${axis} of size ${size} does not divide into ${count} equal parts`)
     const sizes = opt(1) ? known(1, 'split') : Array.from({ length: count }, (_, i) => Math.min(part, size - i * part))
