@@ -148,7 +148,7 @@ class Plan {
         ...this.#subjectInput(),
         ...this.#methodsInput(),
         ...this.#trainInput(),
-      } as never)
+      })
     } catch (error) {
       this.error = error
     } finally {

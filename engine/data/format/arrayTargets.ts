@@ -11,7 +11,12 @@ export type ArrayTarget =
  * The targets of all parts together. Whole numbers [n] or [n, 1] and one-hot rows are classes; whole numbers [n, height, width] of pictures
  * of that size are maps; all else of rank 1 or 2 are numbers to predict. Throws DataError where lengths or shapes do not fit.
  */
-export function arrayTarget(parts: readonly NpyArray[], counts: readonly number[], sample: readonly number[], where: string): ArrayTarget {
+export function arrayTarget(
+  parts: readonly NpyArray[],
+  counts: readonly number[],
+  sample: readonly number[],
+  where: string,
+): ArrayTarget {
   parts.forEach(({ dims }, i) => {
     if (dims[0] !== counts[i] || dims.length > 3)
       throw new DataError(`expected a target for each of ${counts[i]} samples, found shape [${dims.join(', ')}]`, {
@@ -63,10 +68,13 @@ function mapsOf(values: Float64Array, size: readonly number[], sample: readonly 
   const [height = 0, width = 0] = size
   const wrong = values.find((v) => v < 0 || v > VOID)
   if (!whole || wrong !== undefined || height !== sample[0] || width !== sample[1])
-    throw new DataError(`expected class numbers from 0 to 255 for each of ${sample[0]} x ${sample[1]} pixels, found maps of ${height} x ${width}`, {
-      where,
-      hint: 'labels off ignores them',
-    })
+    throw new DataError(
+      `expected class numbers from 0 to 255 for each of ${sample[0]} x ${sample[1]} pixels, found maps of ${height} x ${width}`,
+      {
+        where,
+        hint: 'labels off ignores them',
+      },
+    )
   const coding = codingOf(new Set(values), where)
   const area = height * width
   const maps = Uint8Array.from(values)
