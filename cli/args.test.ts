@@ -90,7 +90,7 @@ describe('parseCommandLine', () => {
 
   it('leaves the name of a student template as it is', () => {
     const student = (value: string) => {
-      const call = parse(`distill --teacher t.onnx --data d --student ${value}`)
+      const call = parse(`distill --teacher t.onnx --data d --method dot --student ${value}`)
       return call.kind === 'call' ? call.input['student'] : undefined
     }
     expect(['small-cnn', 'template:mlp', 'width:0.5', 's.onnx', 'a/b'].map(student)).toEqual([
