@@ -28,10 +28,10 @@ export function gradients(
 export const gradientsOrNone = (y: Tensor, wrt: readonly Tensor[]): (Tensor | undefined)[] =>
   pullBack(y.b, [y], [y.b.full(y.shape, 1, y.dtype)], wrt)
 
-/** @param leaves tensors that count as independent variables, even where one was made from another: partial derivatives. */
 /** Gradients found so far, by tensor. */
 type Gradients = Pick<ReadonlyMap<Tensor, Tensor>, 'has' | 'get'>
 
+/** @param leaves tensors that count as independent variables, even where one was made from another: partial derivatives. */
 function pullBack(
   b: Builder,
   outputs: readonly Tensor[],

@@ -3,10 +3,11 @@ import { getFloat, getInt, makeNode, sortNodes, TensorData, type Graph, type Mod
 import { upgradeOpset } from '../onnx/index.ts'
 import { cloneModel, namesOf } from '../passes/index.ts'
 import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
+import { accountOf } from './account.ts'
 import { compare, type RunOptions, type Samples } from './calibrate.ts'
 import { excluded } from './exclude.ts'
 import { weightLayers, type WeightLayer } from './matrices.ts'
-import type { LayerAccount, Quantized } from './quantizeModel.ts'
+import type { Quantized } from './quantizeModel.ts'
 import type { Grid } from './scheme.ts'
 import { quantizeWeight } from './weights.ts'
 
@@ -46,17 +47,9 @@ export async function quantizeDynamically(model: Model, o: DynamicOptions): Prom
   const sqnr = await compare(source, result, new Set(layers.map((l) => l.node.outputs[0]!)), o.samples, o)
   return {
     model: result,
-    layers: layers.map(({ node, reason }): LayerAccount => {
+    layers: layers.map(({ node, reason }) => {
       const name = node.outputs[0]!
-      const [db, weight] = [sqnr.get(name), noise.get(name)]
-      return {
-        name: node.name || name,
-        op: node.op,
-        precision: reason === undefined ? 'int8 dynamic' : 'float32',
-        sqnr: db !== undefined && Number.isFinite(db) ? db : null,
-        ...(weight !== undefined && Number.isFinite(weight) ? { weightSqnr: weight } : {}),
-        ...(reason !== undefined ? { reason } : {}),
-      }
+      return accountOf(node, 'int8 dynamic', reason, sqnr.get(name), noise.get(name))
     }),
     rewrites: [],
     activations: [],

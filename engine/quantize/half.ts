@@ -13,10 +13,11 @@ import {
   type Node,
 } from '../ir/index.ts'
 import { cloneModel, namesOf } from '../passes/index.ts'
+import { accountOf } from './account.ts'
 import { compare, withOutputs, type RunOptions, type Samples } from './calibrate.ts'
 import { excluded } from './exclude.ts'
 import { createSession } from '../session/index.ts'
-import type { LayerAccount, Quantized } from './quantizeModel.ts'
+import type { Quantized } from './quantizeModel.ts'
 
 const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul'])
 /** Largest number of half precision, and the share of it that values seen on samples may reach: others may be larger. */
@@ -73,17 +74,9 @@ export async function toHalfPrecision(model: Model, o: HalfOptions): Promise<Qua
   const reasonOf = new Map(named.map((n) => [n.name || n.outputs[0]!, reasons.get(n)]))
   return {
     model: result,
-    layers: layers.map((node): LayerAccount => {
-      const name = node.name || node.outputs[0]!
-      const reason = reasonOf.get(name)
-      const db = sqnr.get(node.outputs[0]!)
-      return {
-        name,
-        op: node.op,
-        precision: reason === undefined ? 'float16' : 'float32',
-        sqnr: db !== undefined && Number.isFinite(db) ? db : null,
-        ...(reason === undefined ? {} : { reason }),
-      }
+    layers: layers.map((node) => {
+      const reason = reasonOf.get(node.name || node.outputs[0]!)
+      return accountOf(node, 'float16', reason, sqnr.get(node.outputs[0]!))
     }),
     rewrites: [],
     activations: [],

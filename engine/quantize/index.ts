@@ -1,4 +1,5 @@
-export { quantizeModel, type LayerAccount, type Quantized, type QuantizeOptions } from './quantizeModel.ts'
+export { type LayerAccount } from './account.ts'
+export { quantizeModel, type Quantized, type QuantizeOptions } from './quantizeModel.ts'
 export { quantizeWeights, type WeightOnlyOptions } from './weightOnly.ts'
 export { toHalfPrecision, type HalfOptions } from './half.ts'
 export { quantizeDynamically, type DynamicOptions } from './dynamic.ts'

@@ -4,6 +4,7 @@ import { applyPasses, cloneModel, type RewriteReport } from '../passes/index.ts'
 import dropIdentity from '../passes/rewrites/drop-identity.ts'
 import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
 import foldBatchNorm from '../passes/rewrites/fold-batch-norm.ts'
+import { accountOf, type LayerAccount } from './account.ts'
 import { calibrators } from './calibrators/list.gen.ts'
 import { compare, observe, type RunOptions, type Samples } from './calibrate.ts'
 import { equalize } from './equalize.ts'
@@ -32,19 +33,6 @@ export interface QuantizeOptions extends RunOptions {
   account?: boolean | undefined
   /** Inputs from the training data, in batches; gone through twice. */
   samples: Samples
-}
-
-/** How one layer with weights fared. */
-export interface LayerAccount {
-  name: string
-  op: string
-  precision: string
-  /** Signal to quantization noise of the layer's output, dB, all layers before being quantized as well; null where nothing can be said. */
-  sqnr: number | null
-  /** Signal to quantization noise of the weight alone, dB. */
-  weightSqnr?: number
-  /** Why the layer stayed in float. */
-  reason?: string
 }
 
 export interface Quantized {
@@ -111,18 +99,9 @@ export async function quantizeModel(model: Model, options: QuantizeOptions): Pro
   const settings = { threads: options.threads, signal: options.signal }
   const sqnr =
     (options.account ?? true) ? await compare(float, quantized, outputs, options.samples, settings) : new Map<string, undefined>()
-  const layers = plan.layers.map(({ node, output, reason }): LayerAccount => {
-    const db = sqnr.get(output)
-    const weight = noise.get(output)
-    return {
-      name: node.name || node.outputs[0]!,
-      op: node.op,
-      precision: reason === undefined ? scheme.precision : 'float32',
-      sqnr: db !== undefined && Number.isFinite(db) ? db : null,
-      ...(weight !== undefined && Number.isFinite(weight) ? { weightSqnr: weight } : {}),
-      ...(reason !== undefined ? { reason } : {}),
-    }
-  })
+  const layers = plan.layers.map(({ node, output, reason }) =>
+    accountOf(node, scheme.precision, reason, sqnr.get(output), noise.get(output)),
+  )
   return { model: quantized, layers, rewrites: reports, activations: account, warnings }
 }
 

@@ -3,12 +3,13 @@ import { getFloat, getInt, intAttr, makeNode, sortNodes, TensorData, type Graph,
 import { upgradeOpset } from '../onnx/index.ts'
 import { cloneModel, namesOf } from '../passes/index.ts'
 import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
+import { accountOf } from './account.ts'
 import { compare, type RunOptions, type Samples } from './calibrate.ts'
 import { excluded } from './exclude.ts'
 import { hasStatistics, inputStatistics } from './gram.ts'
 import { matrixOf, weightLayers, type WeightLayer } from './matrices.ts'
-import type { LayerAccount, Quantized } from './quantizeModel.ts'
-import { blocksOf, dequantized, type Matrix, type RoundedMatrix, type Rounder, type WeightGrid } from './rounder.ts'
+import type { Quantized } from './quantizeModel.ts'
+import { blocksOf, dequantized, type Matrix, type RoundedMatrix, type WeightGrid } from './rounder.ts'
 import { rounders } from './rounders/list.gen.ts'
 import { decibels } from './weights.ts'
 
@@ -87,7 +88,10 @@ export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promi
   const sqnr = await compare(source, result, names, o.samples, o)
   return {
     model: result,
-    layers: layers.map((l): LayerAccount => account(l, rounder, o.bits, sqnr, noise)),
+    layers: layers.map(({ node, reason }) => {
+      const name = node.outputs[0]!
+      return accountOf(node, `w${o.bits} ${rounder.id}`, reason, sqnr.get(name), noise.get(name))
+    }),
     rewrites: [],
     activations: [],
     warnings,
@@ -95,25 +99,6 @@ export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promi
 }
 
 const powerAbove = (n: number): number => Math.max(16, 2 ** Math.ceil(Math.log2(n)))
-
-function account(
-  { node, reason }: WeightLayer,
-  rounder: Rounder,
-  bits: number,
-  sqnr: ReadonlyMap<string, number | undefined>,
-  noise: ReadonlyMap<string, number>,
-): LayerAccount {
-  const db = sqnr.get(node.outputs[0]!)
-  const weight = noise.get(node.outputs[0]!)
-  return {
-    name: node.name || node.outputs[0]!,
-    op: node.op,
-    precision: reason === undefined ? `w${bits} ${rounder.id}` : 'float32',
-    sqnr: db !== undefined && Number.isFinite(db) ? db : null,
-    ...(weight !== undefined && Number.isFinite(weight) ? { weightSqnr: weight } : {}),
-    ...(reason !== undefined ? { reason } : {}),
-  }
-}
 
 function sqnrOf(w: Matrix, r: RoundedMatrix, grid: WeightGrid): number {
   const back = dequantized(r, w, grid)
