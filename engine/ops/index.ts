@@ -14,6 +14,7 @@ export * from './replay.ts'
 export { withFedDraws, type DrawKind, type FedDraw } from './support/draws.ts'
 export { UNROLL_CEILING } from './support/unroll.ts'
 export { batchNorm } from './rules/norm.ts'
+export * from './rules/fakeQuantize.ts'
 export { unroundedCodes, valuesOfCodes } from './rules/quantLinear.ts'
 
 /** Every operator rule. */

@@ -52,6 +52,7 @@ import { NonZero, Compress, Unique, NonMaxSuppression } from './rules/dataDepend
 import { DeformConv } from './rules/deformConv.ts'
 import { Dropout } from './rules/dropout.ts'
 import { Einsum } from './rules/einsum.ts'
+import { StraightThrough } from './rules/fakeQuantize.ts'
 import { GridSample, AffineGrid } from './rules/gridSample.ts'
 import { GroupQueryAttention } from './rules/groupQueryAttention.ts'
 import { Gather, GatherElements, GatherND, TopK, Trilu } from './rules/indexing.ts'
@@ -254,6 +255,7 @@ export const ops: readonly OpRule[] = [
   DeformConv,
   Dropout,
   Einsum,
+  StraightThrough,
   GridSample,
   AffineGrid,
   GroupQueryAttention,
