@@ -51,6 +51,7 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   'runs.curves': runs.curves,
   'runs.log': runs.log,
   'runs.label': runs.labelled,
+  'runs.rate': runs.rated,
   'library.list': library.list,
   'library.add': library.added,
   'library.remove': library.removed,

@@ -86,3 +86,6 @@ export const labelled = ({ id, name, tags, note }: CommandOutput<'runs.label'>):
     ['tags', tags.join(', ') || undefined],
     ['note', note || undefined],
   ])
+
+export const rated = ({ run, lr, running }: CommandOutput<'runs.rate'>): string =>
+  `run ${run}: peak learning rate ${lr} ${running ? 'from the next step on' : 'once the run is resumed'}`

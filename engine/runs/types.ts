@@ -75,6 +75,12 @@ export interface Checkpoint {
   created: string
 }
 
+/** Another peak learning rate, from a step (counted from 0) on; null while the trainer has not taken it. */
+export interface RateChange {
+  lr: number
+  step: number | null
+}
+
 /** A file that a run made, and the artifacts it was made from. */
 export interface Artifact {
   id: string
@@ -144,6 +150,13 @@ export interface Store {
   addCheckpoint(run: string, step: number, path: string): void
   /** Ascending by step. */
   checkpoints(run: string): Checkpoint[]
+
+  /** Ask for another peak learning rate. The process that trains takes it before its next step. */
+  askRate(run: string, lr: number): void
+  /** Changes in the order they were asked for. */
+  rates(run: string): RateChange[]
+  /** Let what was asked for count from `step` on, in place of earlier changes at or after it. */
+  takeRates(run: string, step: number): RateChange[]
 
   addArtifact(artifact: Omit<Artifact, 'id' | 'created'>): Artifact
   artifacts(run: string): Artifact[]

@@ -38,6 +38,8 @@ export interface FitOptions {
   steps: number
   batch: number
   lr: number
+  /** Peak learning rate of a step, where it was changed during the run. */
+  peak?: ((step: number) => number | undefined) | undefined
   optimizer: string
   momentum: number
   weightDecay: number
@@ -72,6 +74,8 @@ export interface FitOptions {
       rate: number
       etaSeconds: number
       lr: number
+      /** Peak of the schedule that `lr` is on. */
+      peak: number
       stage: string
     }): void
     evaluated?(step: number, metrics: Record<string, number>): void
@@ -128,15 +132,16 @@ export async function fit(given: FitOptions): Promise<Fit> {
     try {
       while (step < stage.end) {
         const at = step - stage.start
+        const peak = o.peak?.(step) ?? o.lr
         const lr =
-          o.lr *
+          peak *
           (stage.rate ?? 1) *
           rateAt(run.schedule, run.scheduleOptions, at, stage.end - stage.start, Math.min(o.warmup, stage.end - stage.start))
         const losses = await run.step(state, step, lr, { step: at, steps: stage.end - stage.start })
         step++
         const seconds = (performance.now() - started) / 1000
         const rate = (step - first) / Math.max(seconds, 1e-9)
-        o.on.step?.({ step, steps: o.steps, losses, rate, etaSeconds: (o.steps - step) / rate, lr, stage: stage.name })
+        o.on.step?.({ step, steps: o.steps, losses, rate, etaSeconds: (o.steps - step) / rate, lr, peak, stage: stage.name })
         if (Object.values(losses).some((v) => !Number.isFinite(v)))
           throw new StillroomError('goal-missed', `the loss is no longer a number at step ${step}`, {
             where: 'training',

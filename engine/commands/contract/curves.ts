@@ -39,6 +39,19 @@ export const runsLog = command({
   output: z.looseObject({ lines: z.array(message.extend({ at: z.string() })) }),
 })
 
+export const runsRate = command({
+  help: 'Change the learning rate of a run that trains; its schedule goes on below the new peak',
+  runsIn: 'main',
+  positional: ['id'],
+  input: z.strictObject({
+    id,
+    lr: z.number().positive().max(1000).describe('Peak learning rate from the next step on'),
+    ...commonOptions,
+  }),
+  /** `running`: whether it counts at once, or when the run is resumed. */
+  output: z.looseObject({ run: z.string(), lr: z.number(), running: z.boolean() }),
+})
+
 export const runsLabel = command({
   help: 'Give a run a name, tags or a note; what is left out stays',
   runsIn: 'main',

@@ -23,6 +23,8 @@ export const trainingEvents = {
     rate: z.number(),
     etaSeconds: z.number(),
     lr: z.number(),
+    /** Peak learning rate, of which the schedule makes \`lr\`. */
+    peakLr: z.number().optional(),
     /** Resident memory of the process that trains. */
     memoryBytes: z.number().optional(),
   }),

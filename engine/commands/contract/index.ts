@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import { benchmark } from './benchmark.ts'
 import type { Command, RunsIn } from './command.ts'
 import { compress } from './compress.ts'
-import { runsCurves, runsLabel, runsLog } from './curves.ts'
+import { runsCurves, runsLabel, runsLog, runsRate } from './curves.ts'
 import { dataInspect } from './data.ts'
 import { demo } from './demo.ts'
 import { devices } from './devices.ts'
@@ -61,6 +61,7 @@ export const commands = {
   'runs.curves': runsCurves,
   'runs.log': runsLog,
   'runs.label': runsLabel,
+  'runs.rate': runsRate,
   'library.list': libraryList,
   'library.add': libraryAdd,
   'library.remove': libraryRemove,

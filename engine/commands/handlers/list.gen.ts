@@ -33,6 +33,7 @@ export const handlers: HandlerTable = {
   'runs.curves': () => import('./runsCurves.ts'),
   'runs.log': () => import('./runsLog.ts'),
   'runs.label': () => import('./runsLabel.ts'),
+  'runs.rate': () => import('./runsRate.ts'),
   'library.list': () => import('./libraryList.ts'),
   'library.add': () => import('./libraryAdd.ts'),
   'library.remove': () => import('./libraryRemove.ts'),

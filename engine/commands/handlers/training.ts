@@ -27,6 +27,7 @@ import {
 } from '../../train/index.ts'
 import type { CommandOutput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
+import { ratesOf } from './rates.ts'
 import { dropOld, openData, preprocessing, recorder, type TrainingInput } from './trainingParts.ts'
 import { ENGINE_VERSION } from './version.ts'
 
@@ -137,6 +138,10 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
   try {
     ctx.emit('started', { run: run.id, steps: options.steps, ...(resume ? { resumedFromStep: resume.step } : {}) })
     const points = recorder(ctx, run.id)
+    const say = (level: 'info' | 'warning', text: string): void => {
+      ctx.store.addEvents(run.id, [{ level, text }])
+      ctx.emit('message', { level, text })
+    }
     const result = await fit({
       ...options,
       target: { provider: input.provider, block: await blockSize() },
@@ -149,6 +154,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
             },
       resume,
       signal: ctx.signal,
+      peak: ratesOf(ctx.store, run.id, (lr, step) => say('info', `peak learning rate ${lr} from step ${step + 1} on`)),
       on: {
         stage: (name, index, of) => of > 1 && ctx.emit('stage', { name, index, of }),
         step: (e) => points.step(e, options.steps),
@@ -168,10 +174,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
           dropOld(ctx, run.id, folder)
           ctx.emit('checkpoint', { step: checkpoint.step, path })
         },
-        message(level, text) {
-          ctx.store.addEvents(run.id, [{ level, text }])
-          ctx.emit('message', { level, text })
-        },
+        message: say,
       },
     })
     points.flush()

@@ -91,6 +91,7 @@ export function recorder(ctx: HandlerContext<'distill'>, run: string) {
         rate: e.rate,
         etaSeconds: e.etaSeconds,
         lr: e.lr,
+        peakLr: e.peak,
         memoryBytes: process.memoryUsage.rss(),
       })
     },

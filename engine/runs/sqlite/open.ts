@@ -8,6 +8,7 @@ import { migrations } from '../migrations/list.gen.ts'
 import type { Store } from '../types.ts'
 import { artifactTables } from './artifacts.ts'
 import { libraryTable } from './library.ts'
+import { ratesTable } from './rates.ts'
 import { runsTable } from './runs.ts'
 import { seriesTables } from './series.ts'
 import { tuningTable } from './tuning.ts'
@@ -64,6 +65,7 @@ export function openStore(path: string = defaultStorePath()): Store {
       tuning: tuningTable(open),
       ...runsTable(open),
       ...seriesTables(open),
+      ...ratesTable(open),
       ...artifactTables(open),
       ...libraryTable(open),
       integrityCheck: () => integrityCheck(open),
