@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { TensorData } from '../ir/index.ts'
 import type { Builder, Tensor } from '../ops/index.ts'
 import type { Lab } from './lab.ts'
 
@@ -25,6 +26,20 @@ export interface LossContext {
   param(name: string, shape: readonly number[], fan: number): Tensor
   /** Name of the current stage; '' for methods of one stage. */
   stage: string
+}
+
+/** A parameter on its way into the student's network. */
+export interface ParameterContext {
+  b: Builder
+  /** As it is trained, float32. */
+  p: Tensor
+  name: string
+  /** What it is when training begins. */
+  first: TensorData
+  /** Place among the weights (parameters of two axes or more) from input to output; undefined for biases and norms. */
+  weight: { index: number; of: number } | undefined
+  /** A further trainable tensor of this parameter, with its first values. It is not exported. */
+  param(name: string, first: TensorData): Tensor
 }
 
 /** One named part of the loss. The total is the sum of weight x value. */
@@ -98,6 +113,10 @@ export interface Method<O = unknown> {
   readonly key: string
   readonly title: string
   readonly paper: string
+  /** What it does not do, or where it does not pay; shown where the method is chosen. */
+  readonly limit: string
+  /** What it minimises or changes, as the paper writes it, in plain text: shown in catalogues. p_S and p_T are the answers of student and teacher. */
+  readonly equation?: string
   readonly family: string
   /** `not-reproduced`: the claim did not hold here; the numbers are in `docs/METHODS.md`. */
   readonly status: 'ready' | 'not-reproduced'
@@ -106,6 +125,8 @@ export interface Method<O = unknown> {
   readonly compares?: 'scores' | 'values'
   readonly options: z.ZodType<O>
   loss(ctx: LossContext, o: O): Record<string, Term>
+  /** What the student's network takes in place of a parameter, of the same shape. The trained file has it, too. */
+  parameter?(ctx: ParameterContext, o: O): Tensor
   scalars?(at: Progress, o: O): Record<string, number>
   stages?(o: O): Stage[]
   /** Augmentations the method is defined with, in place of the user's; ids of `data/augment`, options after a colon. */
@@ -116,7 +137,7 @@ export interface Method<O = unknown> {
   /** Training defaults that differ from the trainer's. */
   readonly defaults?: Readonly<{ optimizer?: string; lr?: number; schedule?: string; weightDecay?: number; clip?: number }>
   /** The same method with a wrong sign or a dropped term in its own formula: the check must fail with it. */
-  readonly sabotage: Partial<Pick<Method<O>, 'loss' | 'scalars' | 'stages' | 'views' | 'update' | 'select'>>
+  readonly sabotage: Partial<Pick<Method<O>, 'loss' | 'parameter' | 'scalars' | 'stages' | 'views' | 'update' | 'select'>>
   readonly check: MethodCheck
 }
 

@@ -9,19 +9,21 @@ import {
   type Splits,
 } from '../data/index.ts'
 import { TensorData } from '../ir/index.ts'
-import type { Method, Stage } from '../methods/index.ts'
+import type { Method } from '../methods/index.ts'
 import { emaDecayAt, findOptimizer, findSchedule, parseOptions, rateAt } from '../optim/index.ts'
 import type { Target } from '../passes/index.ts'
 import { random } from '../random.ts'
 import { createSession, Value, type Provider, type Session } from '../session/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
+import type { FakeQuantization } from './fakeQuantize.ts'
 import { feedsOf } from './bindInputs.ts'
 import { makeJudge } from './judge.ts'
 import { logitsOf, type Answers, type Samples } from './logits.ts'
-import { rolesOf } from './parameters.ts'
 import { compileStep, type Draw, type Init, type Mask, type Net, type Program, type StepSpec } from './program.ts'
 import { chosenSamples } from './select.ts'
+import { spansOf, type Span } from './spans.ts'
 import type { Task } from './task.ts'
+import { weightsReader } from './weights.ts'
 
 export interface FitOptions {
   student: Net
@@ -35,6 +37,8 @@ export interface FitOptions {
   /** Whether the label terms may be used. */
   labelled: boolean
   methods: readonly { method: Method; options: unknown }[]
+  /** Trains the student as the integer model that it becomes. */
+  qat?: FakeQuantization | undefined
   steps: number
   batch: number
   lr: number
@@ -113,6 +117,7 @@ export async function fit(given: FitOptions): Promise<Fit> {
   const teacher = await teacherFeed(o, batcher)
   const stages = o.methods.map((m) => m.method.stages?.(m.options)).find((s) => s !== undefined) ?? [{ name: '', share: 1 }]
   const judge = await makeJudge(o)
+  const weights = await weightsReader(o)
   let best = o.resume?.best
   let stale = o.resume?.stale ?? 0
   let step = o.resume?.step ?? 0
@@ -122,22 +127,20 @@ export async function fit(given: FitOptions): Promise<Fit> {
   let stopped: Fit['stopped'] = 'end'
   const snapshot = (): Checkpoint => ({ step, state: new Map([...state].map(([n, v]) => [n, v.toTensor()])), best, stale })
 
-  for (const [index, stage] of spans(stages, o.steps).entries()) {
-    if (step >= stage.end || stopped !== 'end') continue
-    o.on.stage?.(stage.name, index + 1, stages.length)
-    const run = await compileStage(o, stage.name, batcher, teacher)
+  for (const span of spansOf(stages, o.steps, o.qat?.freezeAfter)) {
+    const { stage, from, to } = span
+    if (step >= span.end || stopped !== 'end') continue
+    if (span.start === from) o.on.stage?.(stage.name, span.index + 1, stages.length)
+    const run = await compileStage(o, span, batcher, teacher)
     // A stage is a training of its own: moments of another loss would scale its first steps wrongly.
-    if (step === stage.start) state = new Map([...state].filter(([name]) => !name.startsWith('slot/')))
+    if (step === from) state = new Map([...state].filter(([name]) => !name.startsWith('slot/')))
     state = begin(run.programs, state, o.seed)
     try {
-      while (step < stage.end) {
-        const at = step - stage.start
+      while (step < span.end) {
+        const [at, length] = [step - from, to - from]
         const peak = o.peak?.(step) ?? o.lr
-        const lr =
-          peak *
-          (stage.rate ?? 1) *
-          rateAt(run.schedule, run.scheduleOptions, at, stage.end - stage.start, Math.min(o.warmup, stage.end - stage.start))
-        const losses = await run.step(state, step, lr, { step: at, steps: stage.end - stage.start })
+        const lr = peak * (stage.rate ?? 1) * rateAt(run.schedule, run.scheduleOptions, at, length, Math.min(o.warmup, length))
+        const losses = await run.step(state, step, lr, { step: at, steps: length })
         step++
         const seconds = (performance.now() - started) / 1000
         const rate = (step - first) / Math.max(seconds, 1e-9)
@@ -148,10 +151,11 @@ export async function fit(given: FitOptions): Promise<Fit> {
             hint: 'use a lower --lr, a longer --warmup, or --clip 1',
           })
         if (judge && (step % o.evalEvery === 0 || step === o.steps)) {
-          const verdict = await judge(studentWeights(o.student, state, o.ema !== undefined))
+          const now = await weights.read(state)
+          const verdict = await judge(now)
           o.on.evaluated?.(step, verdict.metrics)
           if (!best || verdict.score > best.score) {
-            best = { step, score: verdict.score, weights: studentWeights(o.student, state, o.ema !== undefined) }
+            best = { step, score: verdict.score, weights: now }
             stale = 0
           } else if (++stale >= (o.patience ?? Infinity)) stopped = 'patience'
         }
@@ -171,9 +175,10 @@ export async function fit(given: FitOptions): Promise<Fit> {
     }
   }
   const seconds = (performance.now() - started) / 1000
-  const weights = best?.weights ?? studentWeights(o.student, state, o.ema !== undefined)
+  const last = best?.weights ?? (await weights.read(state))
+  await weights.release()
   return {
-    weights: new Map(weights),
+    weights: new Map(last),
     step: best?.step ?? step,
     steps: step,
     seconds,
@@ -181,38 +186,6 @@ export async function fit(given: FitOptions): Promise<Fit> {
     samples: o.splits.train.length,
     stopped,
   }
-}
-
-interface Span extends Stage {
-  start: number
-  end: number
-}
-
-function spans(stages: readonly Stage[], steps: number): Span[] {
-  let sum = 0
-  let start = 0
-  return stages.map((stage, i) => {
-    sum += stage.share
-    const end = i === stages.length - 1 ? steps : Math.round(sum * steps)
-    const span = { ...stage, start, end }
-    start = end
-    return span
-  })
-}
-
-/** Current parameters and statistics by the student's own names; averaged parameters where an average is kept. */
-function studentWeights(student: Net, state: ReadonlyMap<string, Value>, averages: boolean): Map<string, TensorData> {
-  const roles = rolesOf(student.model.graph)
-  const read = (key: string, name: string): [string, TensorData][] => {
-    const value = (averages ? state.get(`ema/${key}`) : undefined) ?? state.get(key)
-    if (!value) return []
-    const stored = student.model.graph.initializers.get(name)!
-    return [[name, TensorData.of('float32', value.dims, Float32Array.from(value.data as Float32Array)).as(stored.dtype)]]
-  }
-  return new Map([
-    ...roles.parameters.flatMap((n) => read(`param/${n}`, n)),
-    ...roles.statistics.flatMap((n) => read(`stat/${n}`, n)),
-  ])
 }
 
 /** Fills in what a stage needs and earlier ones did not make; what it does not use stays for later ones. */
@@ -289,7 +262,7 @@ async function teacherRows(o: FitOptions, teacher: Net, order: Int32Array): Prom
 }
 
 /** The compiled programs of one stage, and how to make one optimizer step with them. */
-async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teacher: TeacherFeed) {
+async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Batcher, teacher: TeacherFeed) {
   const optimizer = findOptimizer(o.optimizer)
   const optimizerOptions = parseOptions(optimizer, {
     weightDecay: o.weightDecay,
@@ -303,7 +276,9 @@ async function compileStage(o: FitOptions, stage: string, batcher: Batcher, teac
     targetShape: o.labelled ? batcher.target : undefined,
     task: o.task ?? { kind: 'class' },
     methods: o.methods,
-    stage,
+    stage: stage.name,
+    qat: o.qat,
+    frozen,
     optimizer,
     optimizerOptions,
     weightDecay: o.weightDecay,

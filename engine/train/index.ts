@@ -9,3 +9,11 @@ export * from './nets.ts'
 export * from './bindInputs.ts'
 export * from './measure.ts'
 export * from './task.ts'
+export {
+  finalStep,
+  finalWeightSteps,
+  type Estimator,
+  type FakeQuantization,
+  type LayerGrid,
+  type ValueGrid,
+} from './fakeQuantize.ts'

@@ -27,7 +27,7 @@ export async function makeJudge(
   const own = { class: ['top1', 'nll'], map: ['miou', 'top1', 'nll'], values: ['r2', 'squared-error', 'mae'] }[kind]
   const ids = [...(o.labelled ? own : []), ...(teacher ? (kind === 'values' ? ['mse'] : ['agreement', 'kl-to-teacher']) : [])]
   return async (weights) => {
-    const net = { ...o.student, model: withWeights(o.student.model, weights) }
+    const net = { ...o.student, model: o.qat?.realize(weights) ?? withWeights(o.student.model, weights) }
     const meter = makeMeter(ids)
     let done = 0
     for await (const { batch, rows, shape } of answersOf(net, o.samples, indices, settings)) {

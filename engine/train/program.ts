@@ -1,22 +1,15 @@
 import { gradientsOrNone } from '../autodiff/index.ts'
 import type { InputSpec } from '../data/index.ts'
-import { ModelError, OptionError } from '../errors.ts'
-import { getFloat, getInt, isFloat, type Model, type Node, type TensorData } from '../ir/index.ts'
-import {
-  batchNorm,
-  inlineGraph,
-  newBuilder,
-  withFedDraws,
-  type Builder,
-  type DrawKind,
-  type FedDraw,
-  type Tensor,
-} from '../ops/index.ts'
+import { OptionError } from '../errors.ts'
+import { isFloat, type Model, type TensorData } from '../ir/index.ts'
+import { inlineGraph, newBuilder, withFedDraws, type Builder, type DrawKind, type FedDraw, type Tensor } from '../ops/index.ts'
 import { lower, recompute, type Target } from '../passes/index.ts'
 import type { LossContext, Method, Network, Term } from '../methods/index.ts'
 import { clipByGlobalNorm, decaysByDefault, ema as averaged, type Optimizer } from '../optim/index.ts'
 import { bindInputs, type BoundInput } from './bindInputs.ts'
-import { rolesOf } from './parameters.ts'
+import type { FakeQuantization } from './fakeQuantize.ts'
+import { PARAM } from './seen.ts'
+import { trainable } from './student.ts'
 import { rowsOf, targetRows, taskLoss, type Task } from './task.ts'
 
 /** A network to put into the step graph: a model at the working opset with a free batch dimension. */
@@ -52,6 +45,10 @@ export interface StepSpec {
   target: Target
   /** Compute most of the forward pass a second time instead of keeping it: memory grows with the square root of the depth. */
   recompute?: boolean | undefined
+  /** Rounds the student's weights and values as integers would. */
+  qat?: FakeQuantization | undefined
+  /** Statistics of batch norms no longer move, and normalise instead of the batch's. */
+  frozen?: boolean | undefined
 }
 
 /** How a state tensor begins: given values, a Kaiming normal draw, zeros, or the values of another one. */
@@ -87,9 +84,6 @@ export interface Draw {
   kind: DrawKind
 }
 
-const PARAM = 'param/'
-const STAT = 'stat/'
-
 /** Compiles one training step: forward, losses, gradients, optimizer, statistics, averages. */
 export function compileStep(spec: StepSpec): Program {
   const b = newBuilder()
@@ -111,9 +105,14 @@ export function compileStep(spec: StepSpec): Program {
     return t
   }
 
-  const student = trainable(b, spec, data, held, masks, fed)
+  const student = trainable(b, spec, fedTo(spec.student, spec, data), { held, masks, draw: fed })
+  const network = tap(student.values, spec.student, spec.task)
   const teacher = frozen(b, spec, data, fed)
-  const terms = lossTerms(b, spec, { student: student.network, teacher, y, held })
+  const terms = lossTerms(b, spec, { student: network, teacher, y, held })
+  if (student.clips.length && spec.qat) {
+    const size = sum(student.clips.map((alpha) => alpha.square().sum()))
+    terms.set('clips', { value: size, weight: spec.qat.clipDecay, group: terms.values().next().value?.group ?? '' })
+  }
   const weighted = new Map([...terms].map(([name, t]) => [name, t.weight === undefined ? t.value : t.value.mul(t.weight)]))
   const total = sum([...weighted.values()])
 
@@ -148,7 +147,7 @@ export function compileStep(spec: StepSpec): Program {
   }
 }
 
-type Held = (name: string, dims: readonly number[], init: Init) => Tensor
+export type Held = (name: string, dims: readonly number[], init: Init) => Tensor
 
 const sum = (list: readonly Tensor[]): Tensor => list.slice(1).reduce((s, t) => s.add(t), list[0]!)
 
@@ -172,56 +171,6 @@ const fedTo = (net: Net, spec: StepSpec, data: readonly { bound: BoundInput; t: 
       return [name, t.dtype === dtype ? t : t.cast(dtype)]
     }),
   )
-
-/** The student in training mode: parameters and statistics are state, batch norms use the batch, dropout is a fed mask. */
-function trainable(
-  b: Builder,
-  spec: StepSpec,
-  fed: readonly { bound: BoundInput; t: Tensor }[],
-  held: Held,
-  masks: Mask[],
-  draw: FedDraw,
-) {
-  const net = spec.student
-  const { graph } = net.model
-  const roles = rolesOf(graph)
-  if (!roles.parameters.length) throw new ModelError('the student has no trainable parameters', { where: graph.name })
-  const parameters = new Set(roles.parameters)
-  const statistics = new Set(roles.statistics)
-  const updates: { name: string; now: Tensor; next: Tensor }[] = []
-  const values = inlineGraph(b, graph, fedTo(net, spec, fed), {
-    initializer: (name, data) => {
-      if (parameters.has(name)) return held(PARAM + name, data.dims, data.as('float32'))
-      if (statistics.has(name)) return held(STAT + name, data.dims, data.as('float32'))
-      return undefined
-    },
-    node(node: Node, inputs) {
-      if (node.op === 'BatchNormalization' && node.domain === '') {
-        const [data, scale, bias, mean, variance] = inputs as Tensor[]
-        const [y, m, v] = batchNorm(data!, scale!, bias!, getFloat(node, 'epsilon', 1e-5))
-        const momentum = getFloat(node, 'momentum', 0.9)
-        const blend = (old: Tensor, now: Tensor) => old.mul(momentum).add(now.mul(1 - momentum))
-        for (const [name, old, now] of [
-          [node.inputs[3]!, mean!, m!],
-          [node.inputs[4]!, variance!, v!],
-        ] as const)
-          if (statistics.has(name)) updates.push({ name: STAT + name, now, next: blend(old, now) })
-        return [y!]
-      }
-      if (node.op === 'Dropout' && node.domain === '') {
-        const [data, ratio] = inputs as (Tensor | undefined)[]
-        const r = ratio?.scalarValue ?? 0.5
-        if (r === 0 || getInt(node, 'is_test', 0) === 1) return [data!]
-        // In the body of a loop every pass has a mask of its own, and a name for it.
-        const mask = b.input(`mask/${node.outputs[0]!}`, 'float32', data!.shape)
-        masks.push({ name: mask.name, shape: mask.shape, ratio: r })
-        return [data!.mul(mask)]
-      }
-      return withFedDraws(node, inputs, draw)
-    },
-  })
-  return { network: tap(values, net, spec.task), statistics: updates }
-}
 
 function tap(values: ReadonlyMap<string, Tensor>, net: Net, task: Task): Network {
   const find = (name: string): Tensor => {
