@@ -14,6 +14,8 @@ interface Step {
   rate: number
   etaSeconds: number
   lr: number
+  /** Peak of the schedule that `lr` is on. */
+  peakLr?: number
   losses: Record<string, number>
   memoryBytes?: number
 }
@@ -162,6 +164,13 @@ class Run {
     this.#try(async () => {
       const job = this.current
       if (job) await app.door.jobs.cancel(job.id, { now: true })
+    })
+
+  /** Another peak learning rate for the run on the page; a run that is paused takes it when it goes on. */
+  changeRate = (lr: number): Promise<void> =>
+    this.#try(async () => {
+      const { running } = await app.call('runs.rate', { id: this.id!, lr })
+      app.note(`Peak learning rate ${lr} ${running ? 'from the next step on' : 'once the run goes on'}`)
     })
 
   resume = (): Promise<void> =>

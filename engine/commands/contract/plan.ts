@@ -28,6 +28,8 @@ export const catalogue = command({
         key: z.string(),
         title: z.string(),
         paper: z.string(),
+        /** What it minimises or changes, in plain text. */
+        equation: z.string().optional(),
         family: z.string(),
         status: z.string(),
         needs: z.looseObject({}),

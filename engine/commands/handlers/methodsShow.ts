@@ -3,12 +3,13 @@ import { findMethod } from '../../methods/index.ts'
 import { handler } from './handler.ts'
 
 export default handler<'methods.show'>(({ key }) => {
-  const { title, paper, family, status, needs, options, check, stages, views } = findMethod(key)
+  const { title, paper, equation, family, status, needs, options, check, stages, views } = findMethod(key)
   const defaults = options.parse({})
   return {
     key,
     title,
     paper,
+    ...(equation === undefined ? {} : { equation }),
     family,
     status,
     needs,

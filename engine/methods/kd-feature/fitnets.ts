@@ -102,6 +102,9 @@ export default defineMethod<Options>({
   key: 'fitnets',
   title: 'Hints for thin deep nets',
   paper: 'arXiv:1412.6550',
+  limit:
+    'The hint stage costs steps: given as many steps in all, soft labels alone ended 4.8 points higher over ten seeds of its check. It pays where the second stage is fixed.',
+  equation: 'stage 1: L = ½ mean (h_T − r(g_S))²; stage 2: L = CE(y, p_S) + λ KL(p_T^(T) ‖ p_S^(T)), λ falling to 1',
   family: 'kd-feature',
   status: 'ready',
   needs: { labels: 'optional', features: true },

@@ -75,6 +75,9 @@ export default defineMethod<Options>({
   key: 'dot',
   title: 'Distillation-oriented trainer',
   paper: 'ICCV 2023, DOT: A Distillation-Oriented Trainer',
+  limit:
+    'Defined for SGD with momentum. Gains while a run is far from converged: at a rate of 0.05 in place of 0.01 the loss was 1 to 6 % higher than without it.',
+  equation: 'v_task ← (μ − Δ) v_task + g_task, v_kd ← (μ + Δ) v_kd + g_kd, θ ← θ − η (v_task + v_kd)',
   family: 'kd-response',
   status: 'ready',
   needs: { labels: 'required' },

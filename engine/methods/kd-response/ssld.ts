@@ -51,6 +51,9 @@ export default defineMethod<Options>({
   key: 'ssld',
   title: 'Label-free distillation by Jensen-Shannon divergence (SSLD)',
   paper: 'arXiv:2103.05959',
+  limit:
+    'The published gains rest on millions of further images; here your own unlabelled ones take their place. Near-copies of test images are not looked for.',
+  equation: 'L = ½ KL(p_T ‖ m) + ½ KL(p_S ‖ m), m = (p_T + p_S) / 2',
   family: 'kd-response',
   status: 'ready',
   needs: { labels: 'unused' },
