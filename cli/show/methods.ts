@@ -7,7 +7,7 @@ export const list = ({ methods }: CommandOutput<'methods.list'>): string =>
     methods.map(({ key, title, family, paper, status }) => [key, title, family, paper, status]),
   )
 
-export function show({ key, title, paper, equation, family, status, options }: CommandOutput<'methods.show'>): string {
+export function show({ key, title, paper, equation, limit, family, status, options }: CommandOutput<'methods.show'>): string {
   const properties = (options['properties'] ?? {}) as Record<string, { description?: string; default?: unknown; type?: string }>
   const rows = Object.entries(properties).map(([name, { type, default: value, description }]) => [
     name,
@@ -20,6 +20,7 @@ export function show({ key, title, paper, equation, family, status, options }: C
       ['method', `${key}: ${title}`],
       ['paper', paper],
       ['formula', equation],
+      ['limit', limit],
       ['family', family],
       ['status', status],
     ]),

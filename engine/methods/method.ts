@@ -117,8 +117,6 @@ export interface Method<O = unknown> {
   readonly limit: string
   /** What it minimises or changes, as the paper writes it, in plain text: shown in catalogues. p_S and p_T are the answers of student and teacher. */
   readonly equation?: string
-  /** What it minimises or changes, as the paper writes it, in plain text: shown in catalogues. p_S and p_T are the answers of student and teacher. */
-  readonly equation?: string
   readonly family: string
   /** `not-reproduced`: the claim did not hold here; the numbers are in `docs/METHODS.md`. */
   readonly status: 'ready' | 'not-reproduced'

@@ -19,7 +19,7 @@ export const methodsShow = command({
   positional: ['key'],
   input: z.strictObject({ key, ...commonOptions }),
   /** `options` is the JSON Schema of the method's options, from which forms and flags are made. */
-  output: Method.extend({ equation: z.string().optional(), options: z.looseObject({}) }),
+  output: Method.extend({ equation: z.string().optional(), limit: z.string(), options: z.looseObject({}) }),
 })
 
 export const methodsCheck = command({

@@ -30,6 +30,8 @@ export const catalogue = command({
         paper: z.string(),
         /** What it minimises or changes, in plain text. */
         equation: z.string().optional(),
+        /** Where it does not pay, or what it does not do. */
+        limit: z.string(),
         family: z.string(),
         status: z.string(),
         needs: z.looseObject({}),

@@ -18,11 +18,12 @@ export default handler<'catalogue'>(() => ({
     anyInput: anyInput ?? false,
   })),
   augmentations: augmentations.map(({ id, title }) => ({ id, title })),
-  methods: methods.map(({ key, title, paper, equation, family, status, needs, options, check }) => ({
+  methods: methods.map(({ key, title, paper, equation, limit, family, status, needs, options, check }) => ({
     key,
     title,
     paper,
     ...(equation === undefined ? {} : { equation }),
+    limit,
     family,
     status,
     needs: { ...needs },

@@ -3,13 +3,14 @@ import { findMethod } from '../../methods/index.ts'
 import { handler } from './handler.ts'
 
 export default handler<'methods.show'>(({ key }) => {
-  const { title, paper, equation, family, status, needs, options, check, stages, views } = findMethod(key)
+  const { title, paper, equation, limit, family, status, needs, options, check, stages, views } = findMethod(key)
   const defaults = options.parse({})
   return {
     key,
     title,
     paper,
     ...(equation === undefined ? {} : { equation }),
+    limit,
     family,
     status,
     needs,
