@@ -34,8 +34,7 @@ export default defineMethod<Options>({
   key: 'hinton-kd',
   title: 'Soft labels',
   paper: 'arXiv:1503.02531',
-  limit:
-    'Needs samples like those the teacher was trained on: far from them its answers are near one class and teach little.',
+  limit: 'Needs samples like those the teacher was trained on: far from them its answers are near one class and teach little.',
   equation: 'L = (1 − α) CE(y, p_S) + α T² KL(p_T^(T) ‖ p_S^(T)), softmax at temperature T; α = 1 without labels',
   family: 'kd-response',
   status: 'ready',

@@ -68,8 +68,7 @@ export default defineMethod<Options>({
   key: 'luminet-kd',
   title: 'Class-standardised logits (LumiNet)',
   paper: 'arXiv:2310.03669',
-  limit:
-    'Standardises over the batch, so batches of 8 to 16 are too small for it. Most of the gain is standardising at all.',
+  limit: 'Standardises over the batch, so batches of 8 to 16 are too small for it. Most of the gain is standardising at all.',
   equation: 'z̃ = (z − E[z_c]) / √(Var[z_c] + ε) over the batch; L = w CE(y, p_S) + α² KL(softmax(z̃_T / T) ‖ softmax(z̃_S / T))',
   family: 'kd-response',
   status: 'ready',

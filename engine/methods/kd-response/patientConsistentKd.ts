@@ -27,8 +27,7 @@ export default defineMethod<Options>({
   key: 'patient-consistent-kd',
   title: 'Patient and consistent teacher (function matching)',
   paper: 'arXiv:2106.05237',
-  limit:
-    'Patience takes time: the gain comes with schedules many times the usual length, most where images are few.',
+  limit: 'Patience takes time: the gain comes with schedules many times the usual length, most where images are few.',
   equation: 'L = KL(p_T ‖ p_S), both on the same augmented view',
   family: 'kd-response',
   status: 'ready',
