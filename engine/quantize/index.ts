@@ -13,3 +13,4 @@ export { defineCalibrator, type Calibrator, type RealRange } from './calibrator.
 export { Histogram } from './histogram.ts'
 export { schemes } from './schemes/list.gen.ts'
 export { calibrators } from './calibrators/list.gen.ts'
+export { gridsOf, prepareQat, type Qat, type QatOptions } from './qat.ts'

@@ -11,6 +11,8 @@ export interface RewriteOptions {
   domain: string
   /** Scale and zero point of every group's first member. */
   activations: ReadonlyMap<string, Quantization>
+  /** Scales of weights that are known, by the layer's output. */
+  weightSteps?: ReadonlyMap<string, Float32Array>
 }
 
 /**
@@ -65,7 +67,7 @@ class Writer {
     return noise
   }
 
-  #weights({ node, weight, bias, add, axis }: Plan['layers'][number]): number {
+  #weights({ node, output, weight, bias, add, axis }: Plan['layers'][number]): number {
     const { scheme, perChannel, activations } = this.#options
     const input = activations.get(this.#plan.groupOf.get(node.inputs[0]!)!.members[0]!)!
     const title = node.name || node.outputs[0]!
@@ -77,6 +79,7 @@ class Writer {
       perChannel ? axis : undefined,
       scheme.weights,
       perChannel ? least : () => all.reduce((a, b) => Math.max(a, b), 0),
+      this.#options.weightSteps?.get(output),
     )
     const scale = this.#constant(`${title}/weight/scale`, w.scale)
     const zero = this.#constant(`${title}/weight/zero`, w.zero)

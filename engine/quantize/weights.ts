@@ -12,13 +12,15 @@ export interface QuantizedWeight {
 
 /**
  * Rounds a weight symmetrically around 0.
- * `axis` is the axis with one scale each; undefined: one scale for all. `least` gives the smallest scale that a channel may have.
+ * `axis` is the axis with one scale each; undefined: one scale for all. `least` gives the smallest scale that a channel may have, `steps` the scales
+ * where they are known; otherwise they cover the largest weight.
  */
 export function quantizeWeight(
   weight: TensorData,
   axis: number | undefined,
   grid: Grid,
   least?: (channel: number) => number,
+  steps?: Float32Array,
 ): QuantizedWeight {
   const values = weight.numbers()
   const zero = (grid.low + grid.high) / 2
@@ -28,7 +30,7 @@ export function quantizeWeight(
   const channelOf = (i: number) => Math.floor(i / inner) % channels
   const largest = new Float64Array(channels)
   for (let i = 0; i < values.length; i++) largest[channelOf(i)] = Math.max(largest[channelOf(i)]!, Math.abs(values[i]!))
-  const scale = Float32Array.from(largest, (size, c) => Math.max(size / half, least?.(c) ?? 0) || 1)
+  const scale = Float32Array.from(largest, (size, c) => Math.max(steps?.[c] ?? size / half, least?.(c) ?? 0) || 1)
   const out = allocate(grid.dtype, values.length)
   let [signal, noise] = [0, 0]
   for (let i = 0; i < values.length; i++) {
