@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { listSupportedBackends } from 'onnxruntime-node'
 import { makeGraph, makeModel, makeNode, tensorType } from '../ir/index.ts'
+import { instructionSets } from './instructionSets.ts'
 import { physicalCores } from './options.ts'
 import { createSession } from './session.ts'
 import { Value } from './value.ts'
@@ -27,29 +27,6 @@ export interface Devices {
   nativeAddon: boolean
 }
 
-/** Flags of /proc/cpuinfo (x86 `flags`, Arm `Features`) that ONNX Runtime's kernels look at. */
-const INSTRUCTION_SETS: Record<string, string> = {
-  sse4_1: 'SSE4.1',
-  avx: 'AVX',
-  avx2: 'AVX2',
-  fma: 'FMA',
-  f16c: 'F16C',
-  avx_vnni: 'AVX-VNNI',
-  avx512f: 'AVX-512F',
-  avx512bw: 'AVX-512BW',
-  avx512_vnni: 'AVX-512-VNNI',
-  avx512_bf16: 'AVX-512-BF16',
-  amx_int8: 'AMX-INT8',
-  amx_bf16: 'AMX-BF16',
-  asimd: 'NEON',
-  asimdhp: 'NEON-FP16',
-  asimddp: 'DotProd',
-  i8mm: 'I8MM',
-  bf16: 'BF16',
-  sve: 'SVE',
-  sme: 'SME',
-}
-
 /** What this machine offers. Runs one tiny graph (about 1 ms). */
 export async function probeDevices(): Promise<Devices> {
   const all = cpus()
@@ -59,7 +36,7 @@ export async function probeDevices(): Promise<Devices> {
       architecture: arch(),
       cores: physicalCores(),
       hardwareThreads: all.length,
-      instructionSets: instructionSets(),
+      instructionSets: instructionSets(platform()),
       blockSize: await blockSize(),
       memoryBytes: totalmem(),
     },
@@ -67,16 +44,6 @@ export async function probeDevices(): Promise<Devices> {
     platform: platform(),
     nativeAddon: false,
   }
-}
-
-function instructionSets(): string[] {
-  let flags: Set<string>
-  try {
-    flags = new Set(/^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '))
-  } catch {
-    return []
-  }
-  return Object.entries(INSTRUCTION_SETS).flatMap(([flag, name]) => (flags.has(flag) ? [name] : []))
 }
 
 let probed: Promise<number> | undefined

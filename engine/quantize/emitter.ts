@@ -1,0 +1,37 @@
+import { makeNode, sortNodes, type Attribute, type Graph, type TensorData } from '../ir/index.ts'
+import { namesOf } from '../passes/index.ts'
+
+/** Adds nodes and constants to a graph, with names that nothing else has. `finish` puts the nodes in order. */
+export class Emitter {
+  readonly graph: Graph
+  readonly #taken: Set<string>
+
+  constructor(graph: Graph) {
+    this.graph = graph
+    this.#taken = namesOf(graph)
+  }
+
+  /** A node with one output; gives the output's name. */
+  add(op: string, inputs: string[], wanted: string, attrs: Record<string, Attribute> = {}, domain = ''): string {
+    const out = this.fresh(wanted)
+    this.graph.nodes.push(makeNode(op, inputs, [out], attrs, { domain, name: out }))
+    return out
+  }
+
+  constant(wanted: string, value: TensorData): string {
+    const name = this.fresh(wanted)
+    this.graph.initializers.set(name, value)
+    return name
+  }
+
+  fresh(wanted: string): string {
+    let name = wanted
+    for (let i = 2; this.#taken.has(name); i++) name = `${wanted}_${i}`
+    this.#taken.add(name)
+    return name
+  }
+
+  finish(): void {
+    sortNodes(this.graph)
+  }
+}
