@@ -26,7 +26,7 @@ const stillroom = { rules: { layers } }
 const LONG_FILES = []
 
 export default tseslint.config(
-  { ignores: ['node_modules/', 'dist/', 'coverage/', 'stillroom-out/', '**/*.gen.ts'] },
+  { ignores: ['node_modules/', 'dist/', 'coverage/', 'stillroom-out/', 'native/build/', '**/*.gen.ts'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   tseslint.configs.recommended,
   {

@@ -89,6 +89,10 @@ export function packApp(folder: string, target: Target): string[] {
   )
   for (const path of ['dist/electron', 'dist/host', 'dist/renderer', 'assets/icon.png', 'LICENSE'])
     cpSync(join(ROOT, path), join(folder, path), { recursive: true })
+  // Optional, and built for this machine alone.
+  const native = join('native', 'build', 'stillroom_native.node')
+  if (existsSync(join(ROOT, native)) && target.platform === process.platform && target.arch === process.arch)
+    cpSync(join(ROOT, native), join(folder, native))
   const packages = withDependencies(importedPackages(join(ROOT, 'dist', 'host')))
   for (const from of packages) {
     cpSync(from, join(folder, relative(ROOT, from)), {

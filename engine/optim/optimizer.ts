@@ -22,6 +22,16 @@ export interface UpdateResult {
   readonly slots: Readonly<Record<string, Tensor>>
 }
 
+/** The same rule for the native addon, which updates in place: its name there and its constants. Slots are `m` and `v`, in their order. */
+export interface UpdateKernel {
+  kind: 'sgd' | 'adam' | 'adamw' | 'lion'
+  /** The momentum of sgd. */
+  beta1: number
+  beta2?: number
+  epsilon?: number
+  nesterov?: boolean
+}
+
 /** One optimizer. `update` builds a graph; nothing of it runs on the host but `hostScalars`. */
 export interface Optimizer<O = unknown> {
   readonly id: string
@@ -33,6 +43,8 @@ export interface Optimizer<O = unknown> {
   /** Numbers that change with the step (bias corrections), in double. `step` counts updates from 0. */
   hostScalars?(step: number, o: O): Record<string, number>
   update(ctx: UpdateContext<O>): UpdateResult
+  /** Left out where the native addon does not know the rule. */
+  kernel?(o: O): UpdateKernel
 }
 
 /** Declares an optimizer; the options' type flows from the schema. */

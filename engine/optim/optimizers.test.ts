@@ -94,8 +94,17 @@ describe('optimizers', () => {
     expectClose(await trajectory('adamw', { ...betas, weightDecay: 0.1 }), reference(adam({ decoupled: 0.1 })))
   })
 
-  it.each(['sgd', 'adam', 'adamw'])('%s spares a parameter without decay', async (id) => {
-    const shape = id === 'sgd' ? {} : betas
+  it('lion moves by the sign of an interpolation', async () => {
+    const expected = reference((p, g, lr, _, s) => {
+      const move = Math.sign(0.8 * s.m! + 0.2 * g)
+      s.m = 0.95 * s.m! + 0.05 * g
+      return p - lr * (move + 0.1 * p)
+    })
+    expectClose(await trajectory('lion', { beta1: 0.8, beta2: 0.95, weightDecay: 0.1 }), expected)
+  })
+
+  it.each(['sgd', 'adam', 'adamw', 'lion'])('%s spares a parameter without decay', async (id) => {
+    const shape = id.startsWith('adam') ? betas : {}
     expectClose(
       await trajectory(id, { ...shape, weightDecay: 0.3 }, { decay: false }),
       await trajectory(id, { ...shape, weightDecay: 0 }),
@@ -114,10 +123,10 @@ describe('optimizers', () => {
   })
 
   it('names the field of a wrong option and the known names', () => {
-    expect(optimizers.map(({ id }) => id)).toEqual(['adam', 'adamw', 'sgd'])
+    expect(optimizers.map(({ id }) => id)).toEqual(['adam', 'adamw', 'lion', 'sgd'])
     expect(() => parseOptions(findOptimizer('sgd'), { momentum: 2 })).toThrow(expect.objectContaining({ where: 'sgd.momentum' }))
     expect(() => parseOptions(findOptimizer('adam'), { beta3: 1 })).toThrow('beta3')
-    expect(() => findOptimizer('lion')).toThrow(expect.objectContaining({ hint: 'one of adam, adamw, sgd' }))
+    expect(() => findOptimizer('adagrad')).toThrow(expect.objectContaining({ hint: 'one of adam, adamw, lion, sgd' }))
   })
 })
 

@@ -2,6 +2,7 @@ import { arch, cpus, platform, totalmem } from 'node:os'
 import { listSupportedBackends } from 'onnxruntime-node'
 import { makeGraph, makeModel, makeNode, tensorType } from '../ir/index.ts'
 import { instructionSets } from './instructionSets.ts'
+import { nativeStatus } from './native.ts'
 import { physicalCores } from './options.ts'
 import { createSession } from './session.ts'
 import { Value } from './value.ts'
@@ -23,8 +24,8 @@ export interface Devices {
   /** Providers in this build of ONNX Runtime; `bundled` ones need no further library. */
   providers: { name: string; bundled: boolean }[]
   platform: string
-  /** Optional native addon: none is part of this version, everything works without it. */
-  nativeAddon: boolean
+  /** The optional addon that updates parameters in place: whether it is used, with which instruction set, or why not. */
+  nativeAddon: { used: boolean; isa?: string; text: string }
 }
 
 /** What this machine offers. Runs one tiny graph (about 1 ms). */
@@ -42,7 +43,7 @@ export async function probeDevices(): Promise<Devices> {
     },
     providers: listSupportedBackends().map((b) => ({ name: b.name, bundled: b.bundled })),
     platform: platform(),
-    nativeAddon: false,
+    nativeAddon: nativeStatus(),
   }
 }
 

@@ -48,7 +48,7 @@ export const dataOptions = {
     .default('auto'),
 }
 
-export const optimizers = ['sgd', 'adam', 'adamw'] as const
+export const optimizers = ['sgd', 'adam', 'adamw', 'lion'] as const
 export const schedules = ['constant', 'cosine', 'step', 'one-cycle'] as const
 
 /** The optimisation itself; the recipe's `train` section holds the same fields. Absent fields take the method's or the trainer's default. */

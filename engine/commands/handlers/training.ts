@@ -13,6 +13,7 @@ import { loadStudent, type StudentContext } from '../../students/index.ts'
 import {
   augmentOf,
   fit,
+  logitsOf,
   pairLayers,
   readCheckpoint,
   rolesOf,
@@ -24,6 +25,7 @@ import {
   writeCheckpoint,
   type FitOptions,
   type Net,
+  type Samples,
 } from '../../train/index.ts'
 import type { CommandOutput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
@@ -81,16 +83,13 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
   const chosen = await preprocessing(input, dataset, splits.train, labelled)
   ctx.emit('message', { level: 'info', text: chosen.text })
   for (const text of [...dataset.warnings, ...(prepared?.warnings ?? [])]) ctx.emit('message', { level: 'warning', text })
-  if (prepared && prepared.batch !== 'free' && dataset.kind !== 'graph')
-    throw new UnsupportedError(`the teacher runs with batches of ${prepared.batch} only`, {
-      where: input.teacher!,
-      hint: 'export it with a free batch dimension',
-    })
-
   const teacherHash = teacherModel && sha256(encodeModel(teacherModel))
-  const teacherNet = teacherModel && tapped(teacherModel)
   const inputs = batchInputs(dataset, chosen.preprocess, 1)
-  const classes = teacherNet ? widthOf(teacherNet, inputs) : outputsOf(dataset)
+  const samples = { dataset, preprocess: chosen.preprocess }
+  // A graph's batch is the whole graph, whatever the file says.
+  const group = prepared && prepared.batch !== 'free' && dataset.kind !== 'graph' ? prepared.batch : undefined
+  const teacherNet = teacherModel && { ...tapped(teacherModel), group }
+  const classes = teacherNet ? await answersWide(teacherNet, inputs, samples, splits.train) : outputsOf(dataset)
   if (classes < (dataset.target?.kind === 'values' ? 1 : 2))
     throw new OptionError('training without a teacher needs labelled data', {
       where: 'labels',
@@ -243,6 +242,17 @@ export function widthOf(net: Net, inputs: readonly InputSpec[]): number {
   return t.rank === 4 ? t.shape[1]! : t.size / t.shape[0]!
 }
 
+/** `widthOf` for a teacher, which may have operators without rules or a fixed batch: such a one is asked. */
+async function answersWide(net: Net, inputs: readonly InputSpec[], samples: Samples, train: Int32Array): Promise<number> {
+  try {
+    if (net.group === undefined) return widthOf(net, inputs)
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error
+  }
+  const { shape } = await logitsOf(net, samples, train.subarray(0, 1))
+  return shape.length === 3 ? shape[0]! : shape.reduce((n, d) => n * d, 1)
+}
+
 /** Outputs that a data set asks for: its classes, or the numbers to predict. */
 export const outputsOf = ({ target, classes }: DataSet): number =>
   target?.kind === 'values' ? target.names.length : (classes?.length ?? 0)
@@ -277,10 +287,19 @@ interface Parts {
   preprocess: FitOptions['samples']['preprocess']
 }
 
+/** Peak rates and decays where neither the user nor a method says. */
+const DEFAULTS: Readonly<Record<string, { lr: number; weightDecay: number }>> = {
+  sgd: { lr: 0.05, weightDecay: 5e-4 },
+  adam: { lr: 8e-3, weightDecay: 0 },
+  adamw: { lr: 8e-3, weightDecay: 0.01 },
+  lion: { lr: 1e-3, weightDecay: 0.1 },
+}
+
 /** Options with the defaults of the first method, then the trainer's. */
 function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<FitOptions, 'on' | 'target'> {
   const preset = methods[0]?.method.defaults ?? {}
   const optimizer = input.optimizer ?? preset.optimizer ?? 'adamw'
+  const usual = DEFAULTS[optimizer] ?? DEFAULTS.adamw!
   const whole = p.dataset.kind === 'graph'
   const perEpoch = whole ? 1 : Math.max(1, Math.floor(Math.floor(p.splits.train.length / input.batch) / input.accumulate))
   // An epoch of a graph is a single step: Kipf and Welling 2017 take 200.
@@ -297,10 +316,10 @@ function settings(input: Input, methods: FitOptions['methods'], p: Parts): Omit<
     methods,
     steps,
     batch: input.batch,
-    lr: input.lr ?? preset.lr ?? (optimizer === 'sgd' ? 0.05 : 8e-3),
+    lr: input.lr ?? preset.lr ?? usual.lr,
     optimizer,
     momentum: input.momentum ?? 0.9,
-    weightDecay: input.weightDecay ?? preset.weightDecay ?? (optimizer === 'sgd' ? 5e-4 : optimizer === 'adamw' ? 0.01 : 0),
+    weightDecay: input.weightDecay ?? preset.weightDecay ?? usual.weightDecay,
     schedule: input.schedule ?? preset.schedule ?? 'cosine',
     warmup: input.warmup ?? Math.min(100, Math.round(steps / 20)),
     clip: input.clip ?? preset.clip,

@@ -13,6 +13,7 @@ export default defineOptimizer({
   options: z.strictObject({ ...momentOptions, weightDecay: z.number().min(0).default(0) }),
   slots: ['m', 'v'],
   hostScalars: (step, o) => momentScalars(step, o),
+  kernel: ({ beta1, beta2, epsilon }) => ({ kind: 'adam', beta1, beta2, epsilon }),
   update({ p, g, slots, lr, scalars, o, decay }) {
     const grad = decay && o.weightDecay > 0 ? g.add(p.mul(o.weightDecay)) : g
     const { m, v, direction } = momentStep(grad, slots, scalars, o)

@@ -14,6 +14,7 @@ export default defineOptimizer({
   options: z.strictObject({ ...momentOptions, weightDecay: z.number().min(0).default(0.01) }),
   slots: ['m', 'v'],
   hostScalars: (step, o) => momentScalars(step, o),
+  kernel: ({ beta1, beta2, epsilon }) => ({ kind: 'adamw', beta1, beta2, epsilon }),
   update({ p, g, slots, lr, scalars, o, decay }) {
     const { m, v, direction } = momentStep(g, slots, scalars, o)
     const move = decay && o.weightDecay > 0 ? direction.add(p.mul(o.weightDecay)) : direction

@@ -15,6 +15,7 @@ export default defineOptimizer({
     weightDecay: z.number().min(0).default(5e-4),
   }),
   slots: ['momentum'],
+  kernel: ({ momentum, nesterov }) => ({ kind: 'sgd', beta1: momentum, nesterov }),
   update({ p, g, slots, lr, o, decay }) {
     const grad = decay && o.weightDecay > 0 ? g.add(p.mul(o.weightDecay)) : g
     const v = o.momentum > 0 ? slots.momentum!.mul(o.momentum).add(grad) : grad
