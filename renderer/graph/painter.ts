@@ -1,3 +1,4 @@
+import type { Kind } from './kinds.ts'
 import type { Scene } from './scene.ts'
 
 /** What the window shows: the drawing's point (x, y) lies in its middle, `scale` pixels a unit. */
@@ -17,20 +18,9 @@ export interface Look {
   accentSoft: string
   mark: string
   font: string
-  /** Fill of a box by the kind of its operator, as `kindOf` names it. */
+  /** Fill of a box by its kind. */
   kinds: Record<Kind, string>
 }
-
-export type Kind = 'product' | 'norm' | 'activation' | 'shape' | 'block' | 'other'
-
-const KINDS: [Kind, RegExp][] = [
-  ['product', /Conv|Gemm|MatMul|LSTM|GRU|RNN|Attention|Einsum/],
-  ['norm', /Norm|LRN/],
-  ['activation', /Relu|Sigmoid|Tanh|Softmax|Gelu|Erf|Clip|Elu|Silu|Swish/],
-  ['shape', /Shape|Reshape|Transpose|Concat|Split|Slice|Gather|Squeeze|Unsqueeze|Flatten|Cast|Constant|Identity|Expand|Pad|Range/],
-]
-
-export const kindOf = (op: string): Kind => KINDS.find(([, pattern]) => pattern.test(op))?.[0] ?? 'other'
 
 export interface Marks {
   selected: number | undefined
@@ -38,90 +28,86 @@ export interface Marks {
   found: ReadonlySet<number>
 }
 
-/** Below this scale a label would be smaller than can be read. */
-const LABELS = 0.42
-
-/**
- * Draws what is inside the window. Boxes and edges come from top to bottom, so the part that can be seen is found by bisection; boxes of
- * one colour are filled as one path. That is what keeps a frame of 10,000 nodes within a few milliseconds.
- */
-export function paint(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  order: Order,
-  camera: Camera,
-  size: { width: number; height: number },
-  look: Look,
-  marks: Marks,
-): void {
-  const ratio = globalThis.devicePixelRatio || 1
-  context.setTransform(ratio, 0, 0, ratio, 0, 0)
-  context.fillStyle = look.background
-  context.fillRect(0, 0, size.width, size.height)
-  const { scale } = camera
-  const left = camera.x - size.width / 2 / scale
-  const top = camera.y - size.height / 2 / scale
-  const right = left + size.width / scale
-  const bottom = top + size.height / scale
-  context.setTransform(ratio * scale, 0, 0, ratio * scale, -left * ratio * scale, -top * ratio * scale)
-
-  drawEdges(context, scene, order, { left, top, right, bottom }, look, scale)
-  drawBoxes(context, scene, order, { left, top, right, bottom }, look, marks, scale)
-}
-
-interface Window {
+/** A part of the drawing, in its own units. */
+export interface Region {
   left: number
   top: number
   right: number
   bottom: number
 }
 
-function drawEdges(context: CanvasRenderingContext2D, scene: Scene, order: Order, w: Window, look: Look, scale: number): void {
+/** Below this scale a label would be smaller than can be read. */
+const LABELS = 0.42
+/** Lines of one path: a longer path costs more than its parts, since its corners are sorted. */
+const LINES = 96
+
+type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
+
+/**
+ * Draws what lies in a region, in units of the scene. Boxes and edges come from top to bottom, so that part is found by bisection; boxes of
+ * one colour are filled as one path; edges shorter than two pixels are not drawn.
+ */
+export function paintRegion(context: Context, scene: Scene, order: Order, region: Region, look: Look, scale: number): void {
+  context.fillStyle = look.background
+  context.fillRect(region.left, region.top, region.right - region.left, region.bottom - region.top)
+  drawEdges(context, scene, order, region, look, scale)
+  drawBoxes(context, scene, order, region, look, scale)
+}
+
+function drawEdges(context: Context, scene: Scene, order: Order, w: Region, look: Look, scale: number): void {
   context.strokeStyle = look.quiet
   context.lineWidth = Math.max(1, 0.6 / scale)
+  const least = 2 / scale
+  let lines = 0
   context.beginPath()
-  // A long edge may begin far above the window: those are few and kept apart.
   const draw = (e: number): void => {
     const { points } = scene.edges[e]!
     const last = points.length - 1
     if (last < 3 || points[last]! < w.top || points[1]! > w.bottom) return
+    if (order.edgeRight[e]! < w.left || order.edgeLeft[e]! > w.right || points[last]! - points[1]! < least) return
     context.moveTo(points[0]!, points[1]!)
     if (scale < 0.15) context.lineTo(points[last - 1]!, points[last]!)
     else for (let i = 2; i < last; i += 2) context.lineTo(points[i]!, points[i + 1]!)
+    if (++lines % LINES > 0) return
+    context.stroke()
+    context.beginPath()
   }
+  // A long edge may begin far above the region: those are few and kept apart.
   for (const e of order.long) draw(e)
-  for (let i = firstFrom(order.edgeTop, w.top - order.reach); i < order.edges.length && order.edgeTop[i]! <= w.bottom; i++)
-    draw(order.edges[i]!)
+  if (order.reach >= least)
+    for (let i = firstFrom(order.edgeTop, w.top - order.reach); i < order.edges.length && order.edgeTop[i]! <= w.bottom; i++)
+      draw(order.edges[i]!)
   context.stroke()
 }
 
-function drawBoxes(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  order: Order,
-  w: Window,
-  look: Look,
-  marks: Marks,
-  scale: number,
-): void {
+function drawBoxes(context: Context, scene: Scene, order: Order, w: Region, look: Look, scale: number): void {
   const visible = new Map<Kind, number[]>()
+  /** Smaller than a pixel, those of one row of pixels are one: the first. */
+  const thin = order.tallest * scale < 1
+  let row = NaN
   for (let i = firstFrom(order.boxTop, w.top - order.tallest); i < order.boxes.length && order.boxTop[i]! <= w.bottom; i++) {
     const at = order.boxes[i]!
     const box = scene.boxes[at]!
     if (box.x + box.width / 2 < w.left || box.x - box.width / 2 > w.right) continue
-    const kind = box.block === undefined ? kindOf(box.title) : 'block'
-    const same = visible.get(kind)
+    if (thin) {
+      const pixel = Math.floor(box.y * scale)
+      if (pixel === row) continue
+      row = pixel
+    }
+    const same = visible.get(box.kind)
     if (same) same.push(at)
-    else visible.set(kind, [at])
+    else visible.set(box.kind, [at])
   }
   const round = scale > LABELS
   for (const [kind, boxes] of visible) {
     context.fillStyle = look.kinds[kind]
     if (!round) {
       // A plain rectangle is filled at once; a path of many has to be sorted first.
+      const least = 1 / scale
       for (const at of boxes) {
         const { x, y, width, height } = scene.boxes[at]!
-        context.fillRect(x - width / 2, y - height / 2, width, height)
+        const [w, h] = [Math.max(least, width), Math.max(least, height)]
+        context.fillRect(x - w / 2, y - h / 2, w, h)
       }
       continue
     }
@@ -135,12 +121,11 @@ function drawBoxes(
     context.lineWidth = 1
     context.stroke()
   }
-  outline(context, scene, marks, look, scale)
   if (round) label(context, scene, [...visible.values()].flat(), look)
 }
 
 /** Titles first, then names: setting a font costs more than drawing a word. */
-function label(context: CanvasRenderingContext2D, scene: Scene, boxes: readonly number[], look: Look): void {
+function label(context: Context, scene: Scene, boxes: readonly number[], look: Look): void {
   context.textBaseline = 'middle'
   context.font = `600 13px ${look.font}`
   context.fillStyle = look.ink
@@ -156,9 +141,12 @@ function label(context: CanvasRenderingContext2D, scene: Scene, boxes: readonly 
   }
 }
 
-function outline(context: CanvasRenderingContext2D, scene: Scene, { selected, found }: Marks, look: Look, scale: number): void {
+/** Rings around what is selected or was found, above the picture; the context has units of the scene. */
+export function paintMarks(context: Context, scene: Scene, marks: Marks, region: Region, look: Look, scale: number): void {
+  const { selected, found } = marks
   const ring = (at: number, colour: string, by: number): void => {
     const { x, y, width, height } = scene.boxes[at]!
+    if (y + height < region.top || y - height > region.bottom || x + width < region.left || x - width > region.right) return
     context.strokeStyle = colour
     context.lineWidth = Math.max(2.5, 2 / scale)
     context.beginPath()
@@ -179,6 +167,9 @@ export interface Order {
   /** Longest edge that is found by bisection; longer ones are in `long`. */
   reach: number
   long: number[]
+  /** Outermost points of every edge. */
+  edgeLeft: Float32Array
+  edgeRight: Float32Array
 }
 
 const REACH = 600
@@ -192,6 +183,16 @@ export function orderOf(scene: Scene): Order {
     if (points.length >= 4) (points.at(-1)! - points[1]! > REACH ? long : near).push(e)
   })
   near.sort((a, b) => scene.edges[a]!.points[1]! - scene.edges[b]!.points[1]!)
+  const [edgeLeft, edgeRight] = [new Float32Array(scene.edges.length), new Float32Array(scene.edges.length)]
+  scene.edges.forEach(({ points }, e) => {
+    let [low, high] = [Infinity, -Infinity]
+    for (let i = 0; i < points.length; i += 2) {
+      low = Math.min(low, points[i]!)
+      high = Math.max(high, points[i]!)
+    }
+    edgeLeft[e] = low
+    edgeRight[e] = high
+  })
   return {
     boxes,
     boxTop: Float32Array.from(boxes, (i) => topOf(scene, i)),
@@ -200,6 +201,8 @@ export function orderOf(scene: Scene): Order {
     edgeTop: Float32Array.from(near, (e) => scene.edges[e]!.points[1]!),
     reach: REACH,
     long,
+    edgeLeft,
+    edgeRight,
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Block } from './blocks.ts'
+import { kindOf, type Kind } from './kinds.ts'
 
 /** A node of the model, as far as drawing goes. */
 export interface ModelNode {
@@ -14,6 +15,7 @@ export interface Box {
   nodes: readonly number[]
   title: string
   subtitle: string
+  kind: Kind
   /** Index into the blocks, when it is a collapsed one. */
   block: number | undefined
   width: number
@@ -40,8 +42,16 @@ export interface Scene {
 
 const CHARACTER = 7.2
 
-/** Boxes and edges without places: nodes in file order, blocks collapsed unless they are open. Constants are not drawn. */
-export function buildScene(nodes: readonly ModelNode[], blocks: readonly Block[], open: ReadonlySet<number>): Scene {
+/**
+ * Boxes and edges without places: nodes in file order, blocks collapsed unless they are open. Constants are not drawn.
+ * @param tint what to colour nodes by instead of their operator; a block takes the least kind, by name, of those in it
+ */
+export function buildScene(
+  nodes: readonly ModelNode[],
+  blocks: readonly Block[],
+  open: ReadonlySet<number>,
+  tint?: ReadonlyMap<number, Kind>,
+): Scene {
   const boxes: Box[] = []
   const boxOf = new Int32Array(nodes.length)
   const blockAt = new Map(blocks.map((block, i) => [block.start, i]))
@@ -53,8 +63,10 @@ export function buildScene(nodes: readonly ModelNode[], blocks: readonly Block[]
     for (const node of inside) boxOf[node] = boxes.length
     const title = block ? `Block ${block.nth} of ${block.of}` : nodes[i]!.op
     const subtitle = block ? `${end - i} nodes: ${nodes[i]!.op} …` : shorten(nodes[i]!.name)
+    const tints = tint ? inside.flatMap((node) => tint.get(node) ?? []).sort() : []
+    const kind = tint ? (tints[0] ?? 'other') : block ? 'block' : kindOf(nodes[i]!.op)
     const width = Math.max(96, Math.max(title.length * 7.6, subtitle.length * CHARACTER * 0.86) + 26)
-    boxes.push({ nodes: inside, title, subtitle, block: block ? at : undefined, width, height: 44, x: 0, y: 0 })
+    boxes.push({ nodes: inside, title, subtitle, kind, block: block ? at : undefined, width, height: 44, x: 0, y: 0 })
     i = end - 1
   }
   return { boxes, edges: edgesOf(nodes, boxOf), boxOf, width: 0, height: 0 }

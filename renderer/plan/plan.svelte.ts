@@ -85,12 +85,19 @@ class Plan {
 
   async open(): Promise<void> {
     if (this.catalogue) return
+    this.#recall()
     try {
       this.catalogue = await app.call('catalogue', {})
       learnMetrics(this.catalogue.metrics)
     } catch (error) {
       this.error = error
     }
+  }
+
+  /** The plan that was started last is there again after a restart, unless a new one was begun meanwhile. */
+  #recall(): void {
+    const last = app.settings.view['plan'] as Draft | undefined
+    if (last?.student && JSON.stringify(this.draft) === JSON.stringify(fresh())) this.draft = { ...fresh(), ...last }
   }
 
   useTeacher(path: string): void {
@@ -203,8 +210,11 @@ class Plan {
         : 'method' in methods
           ? await app.door.jobs.add('distill', { ...this.#subjectInput(), ...methods, ...this.#trainInput() }, { title })
           : await app.door.jobs.add('train', { ...this.#subjectInput(), teacher: undefined, ...this.#trainInput() }, { title })
-      if (this.forecast)
-        void app.remember({ forecasts: { ...(app.settings.view['forecasts'] as object), [job.id]: this.forecast.seconds } })
+      const forecasts = (app.settings.view['forecasts'] ?? {}) as Record<string, number>
+      void app.remember({
+        plan: $state.snapshot(this.draft),
+        ...(this.forecast ? { forecasts: { ...forecasts, [job.id]: this.forecast.seconds } } : {}),
+      })
       run.showJob(job.id)
       app.go('run')
     } catch (error) {

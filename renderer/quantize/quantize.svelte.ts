@@ -5,6 +5,14 @@ import { fileName } from '../format/units.ts'
 export type QuantizeResult = CommandOutput<'quantize'>
 export type Layer = QuantizeResult['layers'][number]
 
+/** One assignment of precisions that a mixed search made and judged. */
+export interface Trial {
+  half: string[]
+  /** Loss of the task metric, as a share; negative where it is better. */
+  drop: number
+  bytes: number
+}
+
 /** What is to be quantized, and the result that is on the page. */
 class Quantizing {
   model = $state('')

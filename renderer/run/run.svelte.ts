@@ -96,14 +96,7 @@ class Run {
       ])
       if (this.#loaded !== id) return
       this.detail = detail
-      for (const { split, name, steps, values } of curves) {
-        const curve = this.curves.get(split, name)
-        // Live points that are here already are newer than what the store was asked for.
-        const first = curve.steps[0] ?? Infinity
-        const before = steps.filter((step) => step < first).length
-        curve.steps.unshift(...steps.slice(0, before))
-        curve.values.unshift(...values.slice(0, before).map((v) => v ?? NaN))
-      }
+      for (const { split, name, steps, values } of curves) this.curves.prepend(split, name, steps, values)
       if (this.log.length === 0) this.log = lines.map(({ at, level, text }) => ({ at: Date.parse(at), level, text }))
       this.#redraw()
     } catch (error) {

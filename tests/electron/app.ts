@@ -119,7 +119,7 @@ async function launchDouble(options: LaunchOptions): Promise<RunningApp> {
         else reject(new Error(message.error))
       }
       child.on('message', heard)
-      child.send({ kind: 'evaluate', id, code: String(code), arg })
+      child.send({ kind: 'evaluate', id, code: String(code), arg }, (error) => error && reject(error))
     })
   }
   return {
@@ -128,12 +128,15 @@ async function launchDouble(options: LaunchOptions): Promise<RunningApp> {
     ...watch(page, /^https:\/\/stillroom\.app\.invalid\/|^(data|blob):/),
     pid: child.pid!,
     async drop(selector, paths) {
+      // Before the page is there, nothing would keep what is announced to it.
+      await page.locator(selector).waitFor()
       await evaluate(announce, [...paths])
       await dropOn(page, selector, paths)
     },
     answerDialogs: (paths) => evaluate(answerDialogs, [...paths]),
     evaluate,
     async quit() {
+      if (child.exitCode !== null || !child.connected) return ended(child)
       await evaluate(({ app }: { app: { quit(): void } }) => app.quit()).catch(() => undefined)
       await ended(child)
     },

@@ -9,6 +9,7 @@ export const traced = (file: string, program: readonly string[]): [string, ...st
   STRACE,
   '-D',
   '-f',
+  '--seccomp-bpf',
   '-qq',
   '-e',
   'trace=socket,connect,sendto,sendmsg,sendmmsg,close',
@@ -47,5 +48,12 @@ export function foreignAddresses(trace: string): string[] {
   return [...found].sort()
 }
 
-/** The same of a file that `traced` wrote. */
-export const foreignSockets = (file: string): string[] => foreignAddresses(readFileSync(file, 'utf8'))
+/** The same of a file that `traced` wrote; what was found is printed with the calls around it. */
+export function foreignSockets(file: string): string[] {
+  const text = readFileSync(file, 'utf8')
+  const found = foreignAddresses(text)
+  const lines = text.split('\n')
+  const at = lines.findIndex((line) => found.some((address) => line.includes(`"${address}"`)))
+  if (at >= 0) process.stdout.write(`${lines.slice(Math.max(0, at - 12), at + 4).join('\n')}\n`)
+  return found
+}

@@ -1,4 +1,5 @@
 /** The work that a person does in the window, as steps over a Playwright page: shared by the tests and by the screenshots. */
+import { relative, sep } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import type { RunningApp } from './app.ts'
 
@@ -55,6 +56,7 @@ export async function makePlan(page: Page, choice: PlanChoice): Promise<void> {
     await page.getByRole('button', { name: 'Close the catalogue' }).click()
   }
   for (const [label, value] of Object.entries(choice.fields ?? {})) {
+    if (!(await byLabel(page, label).isVisible())) await page.getByText('More settings').click()
     await byLabel(page, label).fill(value)
     await byLabel(page, label).blur()
   }
@@ -73,6 +75,34 @@ export async function start(page: Page, steps = 1): Promise<void> {
     { timeout: TRAINING },
   )
 }
+
+/**
+ * Choose a file or folder by the button that asks for one. On the desktop the native dialog answers; the page's own dialog is walked from the
+ * folder that is shown, and takes the folder it ends in.
+ */
+export async function choose(app: RunningApp, button: Locator, path: string, shown: string): Promise<void> {
+  if (app.door === 'electron') {
+    await app.answerDialogs([path])
+    return button.click()
+  }
+  await button.click()
+  const dialog = app.page.locator('dialog[open]')
+  for (const name of [shown, ...relative(shown, path).split(sep).filter(Boolean)])
+    await dialog.locator('.list button').filter({ hasText: name }).first().click()
+  await dialog.locator('footer .primary').click()
+  await dialog.waitFor({ state: 'detached' })
+}
+
+/** The word on the run's state. */
+export const waitForState = (page: Page, word: string): Promise<void> =>
+  page.getByLabel('Progress', { exact: true }).getByRole('status').filter({ hasText: word }).waitFor({ timeout: TRAINING })
+
+/** The number of steps that the run page says were done. */
+export const stepsDone = (page: Page): Promise<number> =>
+  page.evaluate(() => {
+    const text = document.querySelector('dl.stats')?.textContent ?? ''
+    return Number(/Step\s*([\d,]+) of/.exec(text)?.[1]?.replaceAll(',', '') ?? 0)
+  })
 
 /** Wait until the run on the page has its result. */
 export const waitForResult = (page: Page): Promise<void> => page.locator('#result').waitFor({ timeout: TRAINING })

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { findBlocks } from '../../renderer/graph/blocks.ts'
-import { kindOf } from '../../renderer/graph/painter.ts'
+import { kindOf } from '../../renderer/graph/kinds.ts'
 import { buildScene } from '../../renderer/graph/scene.ts'
 import { big, bytes, duration, fileName, milliseconds, percent, short } from '../../renderer/format/units.ts'
 import { accuracyOfForecasts } from '../../renderer/plan/forecasts.ts'
 import { formFields } from '../../renderer/parts/schema.ts'
+import { Pyramid } from '../../renderer/charts/pyramid.ts'
 import { Curves } from '../../renderer/run/curves.ts'
 import { frontOf } from '../../renderer/runs/pareto.ts'
 
@@ -126,12 +127,47 @@ describe('the Pareto front', () => {
   })
 })
 
+describe('the points of a growing curve', () => {
+  const wave = (i: number): number =>
+    i % 977 === 0 ? NaN : i === 61_803 ? 900 : i === 31_415 ? -900 : Math.sin(i / 500) + (i % 7) / 10
+
+  it('are those of its parts that stand out, however it grew', () => {
+    const [values, pyramid]: [number[], Pyramid] = [[], new Pyramid()]
+    for (let i = 0; i < 100_000; i++) {
+      values.push(wave(i))
+      pyramid.push(values)
+    }
+    const kept = pyramid.kept()
+    expect(kept.length).toBeGreaterThan(400)
+    expect(kept.length).toBeLessThan(1700)
+    expect(kept).toEqual([...new Set(kept)].sort((a, b) => a - b))
+    expect(kept).toEqual(expect.arrayContaining([0, 31_415, 61_803, 99_999]))
+    // Between two kept points nothing is outside of what their part's extremes say: the picture of 200 columns is the same.
+    const column = (indices: readonly number[]) =>
+      Array.from({ length: 195 }, (_, c) => {
+        const inside = indices.filter((i) => Math.floor(i / 512) === c && Number.isFinite(values[i])).map((i) => values[i]!)
+        return [inside.reduce((a, b) => Math.min(a, b)), inside.reduce((a, b) => Math.max(a, b))]
+      })
+    expect(column(kept)).toEqual(column([...values.keys()]))
+  })
+
+  it('are all points while there are few', () => {
+    const [values, pyramid]: [number[], Pyramid] = [[], new Pyramid()]
+    for (const v of [3, 1, NaN, 2]) {
+      values.push(v)
+      pyramid.push(values)
+    }
+    expect(pyramid.kept()).toEqual([0, 1, 2, 3])
+  })
+})
+
 describe('curves', () => {
   it('go back with a resumed run', () => {
     const curves = new Curves()
     for (const step of [1, 2, 3, 4, 5]) curves.add('train', 'total', step, step)
     for (const step of [4, 5, 6]) curves.add('train', 'total', step, -step)
     expect(curves.get('train', 'total')).toMatchObject({ steps: [1, 2, 3, 4, 5, 6], values: [1, 2, 3, -4, -5, -6] })
+    expect(curves.get('train', 'total').shown.kept()).toEqual([0, 1, 2, 3, 4, 5])
     expect(curves.of('validation')).toEqual([])
   })
 })

@@ -134,7 +134,7 @@ export function installPreload(
     webUtils: {
       getPathForFile(file: File) {
         if (!(file instanceof File)) throw new TypeError('expected a File')
-        return paths.get(`${file.name}|${file.size}|${file.lastModified}`) ?? ''
+        return paths.get(`${file.name}|${file.size}`) ?? ''
       },
     },
   }

@@ -56,8 +56,7 @@ export class WebContents extends EventEmitter {
   /** For tests: what `webUtils.getPathForFile` answers for files that are about to be dropped. */
   async announceFiles(paths: readonly string[]): Promise<void> {
     const files = paths.map((path) => {
-      const { size, mtimeMs } = statSync(path)
-      return { key: `${basename(path)}|${size}|${Math.trunc(mtimeMs)}`, path }
+      return { key: `${basename(path)}|${statSync(path).size}`, path }
     })
     this.#deliver({ kind: 'files', files })
     await this.#sending
