@@ -4,7 +4,7 @@ import { ModelError } from '../errors.ts'
 import { isConcrete, sizeOf, TensorData, type DataType, type Model, type Shape } from '../ir/index.ts'
 import { ancestors, fedInputs, findLogits, prepareModel, prepare, type Prepared } from '../inspect/index.ts'
 import { createSession, Value, type SessionOptions } from '../session/index.ts'
-import { bindInputs, feedsOf } from '../train/index.ts'
+import { bindInputs, feedsOf, inGroups, type Rows } from '../train/index.ts'
 
 /** Rows of logits (or of whatever the model puts out), one for each sample. */
 export interface Prediction {
@@ -74,10 +74,16 @@ export async function openPredictor(source: string | Model, options: SessionOpti
       const whole = inputs.some((v) => v.shape[0] !== count)
       if (several || inputs.length > 1) {
         if (!inputs.length) throw new ModelError('this model takes several inputs, found one', { where: name })
-        if (group !== undefined && !whole) return oneByOne(runBound, inputs, count)
+        if (group !== undefined && !whole) return grouped((own) => runBound(own, group), inputs, count, group)
         return runBound(inputs, count)
       }
-      return group === undefined ? run(x, count) : inGroups(run, x, count, group)
+      if (group === undefined) return run(x, count)
+      return grouped(
+        ([own]) => run(own!.values, group),
+        [{ name: input.name, shape: [count, x.length / count], values: x }],
+        count,
+        group,
+      )
     },
     release: () => session.release(),
   }
@@ -119,43 +125,17 @@ function inferSample(sample: Shape, size: number, name: string): number[] {
 const asInput = (x: Float32Array, dims: number[], dtype: DataType): Value =>
   dtype === 'float32' ? Value.of('float32', dims, x) : Value.fromTensor(TensorData.of('float32', dims, x).as(dtype))
 
-/** Fixed batch: whole groups, the last one filled up by repeating its last sample, whose answers are dropped. */
-async function inGroups(run: Predictor['predict'], x: Float32Array, count: number, group: number): Promise<Prediction> {
-  const size = x.length / count
-  const parts: Prediction[] = []
-  for (let start = 0; start < count; start += group) {
-    const samples = new Float32Array(group * size)
-    for (let i = 0; i < group; i++) {
-      const at = Math.min(start + i, count - 1)
-      samples.set(x.subarray(at * size, (at + 1) * size), i * size)
-    }
-    parts.push(await run(samples, group))
-  }
-  const { classes, shape } = parts[0]!
-  const logits = new Float32Array(count * classes)
-  parts.forEach((part, i) => {
-    const rows = Math.min(group, count - i * group)
-    logits.set(part.logits.subarray(0, rows * classes), i * group * classes)
-  })
-  return { logits, classes, shape }
-}
-
-/** Several inputs and a fixed batch: sample by sample. */
-async function oneByOne(
-  run: (inputs: readonly BatchInput[], count: number) => Promise<Prediction>,
+/** A model of a fixed batch. */
+async function grouped(
+  run: (inputs: readonly BatchInput[]) => Promise<Prediction>,
   inputs: readonly BatchInput[],
   count: number,
+  group: number,
 ): Promise<Prediction> {
-  const parts: Prediction[] = []
-  for (let n = 0; n < count; n++) {
-    const own = inputs.map(({ name, shape, values }) => {
-      const size = values.length / count
-      return { name, shape: [1, ...shape.slice(1)], values: values.subarray(n * size, (n + 1) * size) }
-    })
-    parts.push(await run(own, 1))
+  const rowsOf = async (own: readonly BatchInput[]): Promise<Rows> => {
+    const { logits, shape } = await run(own)
+    return { rows: logits, shape }
   }
-  const { classes, shape } = parts[0]!
-  const logits = new Float32Array(count * classes)
-  parts.forEach((part, n) => logits.set(part.logits, n * classes))
-  return { logits, classes, shape }
+  const { rows, shape } = await inGroups(rowsOf, inputs, count, group)
+  return { logits: rows, classes: rows.length / count, shape }
 }

@@ -1,13 +1,5 @@
 import { StillroomError } from '../errors.ts'
-import {
-  findOutputCache,
-  makeBatcher,
-  writeOutputCache,
-  type Augment,
-  type Batch,
-  type Batcher,
-  type Splits,
-} from '../data/index.ts'
+import { makeBatcher, type Augment, type Batcher, type Splits } from '../data/index.ts'
 import { TensorData } from '../ir/index.ts'
 import type { Method } from '../methods/index.ts'
 import { emaDecayAt, findOptimizer, findSchedule, parseOptions, rateAt } from '../optim/index.ts'
@@ -18,10 +10,11 @@ import type { Checkpoint } from './checkpoint.ts'
 import type { FakeQuantization } from './fakeQuantize.ts'
 import { feedsOf } from './bindInputs.ts'
 import { makeJudge } from './judge.ts'
-import { logitsOf, type Answers, type Samples } from './logits.ts'
+import type { Samples } from './logits.ts'
 import { compileStep, type Draw, type Init, type Mask, type Net, type Program, type StepSpec } from './program.ts'
 import { chosenSamples } from './select.ts'
 import { spansOf, type Span } from './spans.ts'
+import { teacherFeed, teacherRows, type TeacherFeed } from './teacher.ts'
 import type { Task } from './task.ts'
 import { weightsReader } from './weights.ts'
 
@@ -177,6 +170,7 @@ export async function fit(given: FitOptions): Promise<Fit> {
   const seconds = (performance.now() - started) / 1000
   const last = best?.weights ?? (await weights.read(state))
   await weights.release()
+  if (teacher.kind === 'fed') await teacher.release()
   return {
     weights: new Map(last),
     step: best?.step ?? step,
@@ -203,62 +197,6 @@ function initial(name: string, dims: readonly number[], init: Init, state: Reado
   else if ('sameAs' in init) data.set(state.get(init.sameAs)!.data as Float32Array)
   else random(seed, 'extra', name).fillNormal(data, 0, Math.sqrt(2 / init.fan))
   return Value.of('float32', dims, data)
-}
-
-type TeacherFeed =
-  | { kind: 'none' }
-  | { kind: 'inside' }
-  | { kind: 'fed'; shape: readonly number[]; at(batch: Batch): Promise<Float32Array>; release(): Promise<void> }
-
-/** Teacher outputs once on disk order when views are fixed; otherwise the teacher joins the step graph; otherwise it is run on its own. */
-async function teacherFeed(o: FitOptions, batcher: Batcher): Promise<TeacherFeed> {
-  const { teacher } = o
-  if (!teacher) return { kind: 'none' }
-  const features = o.methods.some((m) => m.method.needs.features)
-  if (!features && (batcher.fixedViews || o.cleanTeacher)) {
-    // A graph's batches hold its other nodes too.
-    const all = o.samples.dataset.kind === 'graph'
-    const order = all ? Int32Array.from({ length: batcher.batch }, (_, i) => i) : Int32Array.from(o.splits.train).sort()
-    const { rows, classes, shape } = await teacherRows(o, teacher, order)
-    const place = new Map([...order].map((index, at) => [index, at]))
-    const at = (batch: Batch): Promise<Float32Array> => {
-      const out = new Float32Array(batch.index.length * classes)
-      batch.index.forEach((index, n) =>
-        out.set(rows.subarray(place.get(index)! * classes, (place.get(index)! + 1) * classes), n * classes),
-      )
-      return Promise.resolve(out)
-    }
-    return { kind: 'fed', shape: [batcher.batch, ...shape], at, release: () => Promise.resolve() }
-  }
-  return { kind: 'inside' }
-}
-
-/** The teacher's logits of samples, from the disk where an earlier run left them. */
-async function teacherRows(o: FitOptions, teacher: Net, order: Int32Array): Promise<Answers> {
-  const run = () => logitsOf(teacher, o.samples, order, { threads: o.threads, provider: o.provider })
-  if (!o.cache) return run()
-  const { dataset, preprocess } = o.samples
-  // Threads and provider count too: other ones may round the last bit otherwise, and a run must not depend on what ran before it.
-  const how = { preprocess: preprocess ?? null, threads: o.threads ?? null, provider: o.provider }
-  const key = {
-    teacher: o.cache.teacher,
-    dataset: await dataset.contentHash(),
-    preprocess: how,
-    indices: order,
-    outputs: [teacher.logits],
-  }
-  const found = await findOutputCache(o.cache.folder, key)
-  if (found) {
-    const rows = found.rows(teacher.logits, order)
-    const shape = found.outputs[0]!.dims
-    found.close()
-    return { rows, classes: rows.length / order.length, shape }
-  }
-  const made = await run()
-  const writer = await writeOutputCache(o.cache.folder, key, { [teacher.logits]: made.shape })
-  await writer.add({ [teacher.logits]: made.rows })
-  ;(await writer.commit()).close()
-  return made
 }
 
 /** The compiled programs of one stage, and how to make one optimizer step with them. */

@@ -1,6 +1,7 @@
-import { sequential, type AnyPreprocess, type Batch, type DataSet } from '../data/index.ts'
+import { sequential, type AnyPreprocess, type Batch, type BatchInput, type DataSet } from '../data/index.ts'
 import { createSession, type Provider } from '../session/index.ts'
 import { bindInputs, feedsOf } from './bindInputs.ts'
+import { inGroups, type Rows } from './groups.ts'
 import type { Net } from './program.ts'
 
 export interface Samples {
@@ -31,35 +32,55 @@ interface AnswerOptions {
   signal?: AbortSignal
 }
 
-/** A model's answers batch by batch, with the batches. The model's batch dimension must be free. */
+export interface Answerer {
+  /** Answers to a batch whose inputs are whole; the first leads with the batch. */
+  rowsOf(inputs: readonly BatchInput[]): Promise<Rows>
+  release(): Promise<void>
+}
+
+/** Opens a network to be asked for its logits, whatever its batch size. */
+export async function openAnswerer(
+  net: Pick<Net, 'model' | 'logits' | 'group'>,
+  { threads, provider = 'cpu' }: Pick<AnswerOptions, 'threads' | 'provider'>,
+): Promise<Answerer> {
+  const { graph } = net.model
+  const session = await createSession(withOutput(net), { threads, provider, name: graph.name })
+  const run = async (inputs: readonly BatchInput[]): Promise<Rows> => {
+    const out = await session.run(feedsOf(bindInputs(graph, inputs), inputs), [net.logits])
+    const logits = out[net.logits]!
+    return { rows: logits.data as Float32Array, shape: logits.dims.slice(1) }
+  }
+  const { group } = net
+  return {
+    rowsOf: (inputs) => (group === undefined ? run(inputs) : inGroups(run, inputs, inputs[0]!.shape[0]!, group)),
+    release: () => session.release(),
+  }
+}
+
+/** A model's answers batch by batch, with the batches. */
 export async function* answersOf(
-  net: Pick<Net, 'model' | 'logits'>,
+  net: Pick<Net, 'model' | 'logits' | 'group'>,
   samples: Samples,
   indices: Int32Array,
   options: AnswerOptions = {},
 ): AsyncGenerator<{ batch: Batch; rows: Float32Array; shape: readonly number[] }> {
-  const { graph } = net.model
-  const provider = options.provider ?? 'cpu'
-  const session = await createSession(withOutput(net), { threads: options.threads, provider, name: graph.name })
+  const answerer = await openAnswerer(net, options)
   try {
     const { dataset, preprocess } = samples
     for await (const batch of sequential({ dataset, indices, batch: options.batch ?? 128, preprocess })) {
       options.signal?.throwIfAborted()
-      const out = await session.run(feedsOf(bindInputs(graph, batch.inputs), batch.inputs), [net.logits])
-      const logits = out[net.logits]!
-      const shape = logits.dims.slice(1)
-      const all = logits.data as Float32Array
-      const rows = batch.rows ? pickRows(all, batch.rows, logits.size / batch.index.length) : Float32Array.from(all)
+      const { rows: all, shape } = await answerer.rowsOf(batch.inputs)
+      const rows = batch.rows ? pickRows(all, batch.rows, all.length / batch.index.length) : Float32Array.from(all)
       yield { batch, rows, shape }
     }
   } finally {
-    await session.release()
+    await answerer.release()
   }
 }
 
-/** Logits of samples, row by row in the order of `indices`. The model's batch dimension must be free. */
+/** Logits of samples, row by row in the order of `indices`. */
 export async function logitsOf(
-  net: Pick<Net, 'model' | 'logits'>,
+  net: Pick<Net, 'model' | 'logits' | 'group'>,
   samples: Samples,
   indices: Int32Array,
   options: AnswerOptions = {},

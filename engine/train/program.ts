@@ -12,12 +12,14 @@ import { PARAM } from './seen.ts'
 import { trainable } from './student.ts'
 import { rowsOf, targetRows, taskLoss, type Task } from './task.ts'
 
-/** A network to put into the step graph: a model at the working opset with a free batch dimension. */
+/** A network: a model at the working opset with a free batch dimension, or, of a teacher, one of a fixed batch. */
 export interface Net {
   model: Model
   logits: string
   /** Values tapped for feature losses. */
   features: readonly string[]
+  /** Samples that the model takes at a time, exactly; any number when left out. Such a network runs apart from the step graph. */
+  group?: number | undefined
 }
 
 export interface StepSpec {
