@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile, type FileH
 import { join } from 'node:path'
 import { z } from 'zod'
 import { BugError, DataError } from '../errors.ts'
+import { limitCaches, touch } from './cacheLimit.ts'
 
 /** What the outputs depend on; any difference is another cache. */
 export interface OutputCacheKey {
@@ -48,6 +49,8 @@ export interface OutputCacheWriter {
 
 /** Files up to this size are read into memory at once. */
 const IN_MEMORY = 256 * 2 ** 20
+/** Caches together; those used longest ago go first. */
+const ON_DISK = 8 * 2 ** 30
 const HEADER = 'header.json'
 const fileOf = (i: number): string => `${i}.f32`
 
@@ -68,6 +71,7 @@ export async function findOutputCache(root: string, key: OutputCacheKey): Promis
     const info = await stat(join(folder, fileOf(i))).catch(() => undefined)
     if (info?.size !== 4 * header.samples * sizeOf(dims)) return undefined
   }
+  await touch(join(folder, HEADER))
   return opened(folder, header, key.indices)
 }
 
@@ -159,6 +163,7 @@ export async function writeOutputCache(
       // When the rename failed because another process was faster, its cache has the same content.
       const cache = await findOutputCache(root, key)
       if (!cache) throw failure
+      await limitCaches(root, HEADER, ON_DISK)
       return cache
     },
     async abort() {
