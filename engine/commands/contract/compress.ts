@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { command } from './command.ts'
 import { trainingEvents, workEvents } from './events.ts'
 import { outOptions, pathField, providers } from './options.ts'
+import { estimators } from './quantize.ts'
 import { PipelineResult } from './results.ts'
 
 export const pipelineEvents = { ...workEvents, ...trainingEvents }
@@ -22,6 +23,8 @@ export const compress = command({
     seed: z.number().int().min(0).max(0xffffffff).describe("Seed, instead of the recipe's").optional(),
     threads: z.number().int().positive().describe("Threads, instead of the recipe's").optional(),
     provider: z.enum(providers).describe("Execution provider, instead of the recipe's").optional(),
+    qat: z.enum(estimators).describe('Quantization-aware training of the student, whatever the recipe says').optional(),
+    qatBits: z.number().int().min(2).max(8).describe('Bits of weights and activations in that training').optional(),
     store: pathField("Run store (SQLite file); in the user's data folder when absent").optional(),
     ...outOptions,
   }),

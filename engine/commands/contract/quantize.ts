@@ -6,12 +6,15 @@ import { Metrics } from './results.ts'
 
 export const schemes = ['int8', 'int8-dynamic', 'uint8', 'int4-weights', 'int8-weights', 'fp16', 'mixed'] as const
 
+/** How quantization-aware training finds its steps. */
+export const estimators = ['ste', 'lsq', 'pact'] as const
+
 /** Fields shared with the recipe's `quantize` section. */
 export const quantizeOptions = {
   scheme: z.enum(schemes).default('int8').describe('Number format'),
   calibration: z.enum(['minmax', 'percentile', 'entropy', 'mse']).default('minmax').describe('How activation ranges are chosen'),
   equalize: z.boolean().describe('Balance the weight ranges of neighbouring convolutions first').default(false),
-  rounding: z.enum(['rtn', 'gptq', 'awq', 'hqq']).default('rtn').describe('How the integers of weight-only schemes are chosen'),
+  rounding: z.enum(['rtn', 'gptq', 'awq', 'hqq', 'adaround', 'brecq']).default('rtn').describe('How the integers of weight-only schemes are chosen'),
   block: z
     .number()
     .int()
@@ -22,7 +25,11 @@ export const quantizeOptions = {
   granularity: z.enum(['per-tensor', 'per-channel', 'block']).default('per-channel').describe('What shares one weight scale'),
   maxDrop: z.number().nonnegative().describe('Largest loss of the task metric, as a share (0.003 = 0.3 points)').optional(),
   calibrationSamples: z.number().int().positive().describe('Training samples used for calibration').optional(),
-  qat: z.boolean().describe('Quantization-aware training afterwards').default(false),
+  qat: z
+    .enum(estimators)
+    .describe('Train the model as the integers it becomes, taught by itself: with fixed ranges, learned steps or learned clips')
+    .optional(),
+  qatBits: z.number().int().min(2).max(8).default(8).describe('Bits of weights and activations in that training'),
 }
 
 export const quantize = command({

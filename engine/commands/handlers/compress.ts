@@ -12,6 +12,10 @@ export default handler<'compress'>(async (input, ctx) => {
   const recipe = input.recipe === undefined ? fullRecipe(parseInput(Recipe, input.document)) : readRecipe(input.recipe)
   for (const key of ['seed', 'threads', 'provider'] as const)
     if (input[key] !== undefined) Object.assign(recipe, { [key]: input[key] })
+  if (input.qat ?? input.qatBits) {
+    const given = { ...(input.qat ? { qat: input.qat } : {}), ...(input.qatBits ? { qatBits: input.qatBits } : {}) }
+    recipe.quantize = Recipe.shape.quantize.parse({ ...recipe.quantize, ...given })
+  }
   const out = input.out ?? (input.recipe === undefined ? besideStore(ctx.store.path) : besideShell(recipe.name, input.recipe))
   checkOut(out, input.overwrite)
   return runPipeline({ recipe, out, store: input.store, overwrite: true }, ctx)

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { choosePreprocess, evaluateModel, openPredictor, PREPROCESS_KEY, type ChosenPreprocess } from '../../evaluate/index.ts'
-import { StillroomError, UnsupportedError } from '../../errors.ts'
+import { StillroomError } from '../../errors.ts'
 import type { Model } from '../../ir/index.ts'
 import { writeModel } from '../../onnx/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
+import { quantizeAware } from './qat.ts'
 import { missedDrop, quantizeOn, readSource, WEIGHT_BITS } from './quantizing.ts'
 import { checkOut } from './training.ts'
 import { openData } from './trainingParts.ts'
@@ -17,11 +18,6 @@ type Result = CommandOutput<'quantize'>
 type Context = HandlerContext<'quantize'>
 
 export default handler<'quantize'>(async (input, ctx) => {
-  if (input.qat)
-    throw new UnsupportedError('quantization-aware training is not there yet', {
-      where: 'qat',
-      hint: 'leave --qat out for static quantization',
-    })
   if (!ctx.resume) checkOut(input.out, input.overwrite)
   const digest = createHash('sha256').update(readFileSync(input.model)).digest('hex')
   const made = {
@@ -67,19 +63,21 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
       seed: input.seed,
     })
     ctx.emit('message', { level: 'info', text: chosen.text })
-    ctx.emit('stage', { name: 'calibrate', index: 1, of: 2 })
-    const quantized = await quantizeOn({
-      ...input,
-      model: source,
-      dataset,
-      splits,
-      preprocess: chosen.preprocess,
-      samples: input.calibrationSamples,
-      trials: join(ctx.store.runFolder(run), 'trials.json'),
-      signal: ctx.signal,
-      warn,
-      progress: (done, total) => ctx.emit('progress', { done, total, unit: 'samples' }),
-    })
+    ctx.emit('stage', { name: input.qat ? 'train' : 'calibrate', index: 1, of: 2 })
+    const quantized: Awaited<ReturnType<typeof quantizeOn>> = input.qat
+      ? await quantizeAware({ input, source, dataset, splits, labelled, preprocess: chosen.preprocess, run }, ctx)
+      : await quantizeOn({
+          ...input,
+          model: source,
+          dataset,
+          splits,
+          preprocess: chosen.preprocess,
+          samples: input.calibrationSamples,
+          trials: join(ctx.store.runFolder(run), 'trials.json'),
+          signal: ctx.signal,
+          warn,
+          progress: (done, total) => ctx.emit('progress', { done, total, unit: 'samples' }),
+        })
     const out = input.out ?? join(ctx.store.runFolder(run), 'out')
     mkdirSync(out, { recursive: true })
     const path = join(out, `model_${input.scheme}.onnx`)
@@ -109,6 +107,7 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
       layers: quantized.layers.map((layer) => ({ ...layer })),
       metrics,
       calibration: { method: input.calibration, granularity: input.granularity, activations: quantized.activations.length },
+      ...(input.qat ? { qat: { estimator: input.qat, bits: input.qatBits } } : {}),
       ...(WEIGHT_BITS[input.scheme] ? { rounding: input.rounding, block: input.block } : {}),
       ...('trials' in quantized
         ? { trials: quantized.trials, frontier: quantized.frontier, sensitivity: quantized.sensitivity }
@@ -130,7 +129,12 @@ function described(model: Model, { preprocess }: ChosenPreprocess, input: Input)
   if (preprocess) metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess))
   metadata.set(
     'stillroom.quantization',
-    JSON.stringify({ scheme: input.scheme, calibration: input.calibration, granularity: input.granularity }),
+    JSON.stringify({
+      scheme: input.scheme,
+      calibration: input.calibration,
+      granularity: input.granularity,
+      ...(input.qat ? { qat: input.qat, bits: input.qatBits } : {}),
+    }),
   )
   return { ...model, metadata }
 }

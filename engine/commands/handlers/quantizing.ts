@@ -129,7 +129,7 @@ async function make(
 }
 
 /** Whether this machine's integer kernels could overflow with full 8-bit weights; says so. */
-async function needsReducedRange({ scheme, warn }: QuantizeRequest): Promise<boolean> {
+export async function needsReducedRange({ scheme, warn }: Pick<QuantizeRequest, 'scheme' | 'warn'>): Promise<boolean> {
   const { cpu } = await probeDevices()
   const safe = ['AVX-VNNI', 'AVX-512-VNNI', 'AMX-INT8']
   if (cpu.architecture !== 'x64' || cpu.instructionSets.length === 0 || safe.some((name) => cpu.instructionSets.includes(name)))
