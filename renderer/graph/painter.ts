@@ -18,8 +18,9 @@ export interface Look {
   accentSoft: string
   mark: string
   font: string
-  /** Fill of a box by its kind. */
+  /** Fill of a box by its kind, and of one without label and outline, which its colour alone sets off. */
   kinds: Record<Kind, string>
+  far: Record<Kind, string>
 }
 
 export interface Marks {
@@ -100,7 +101,7 @@ function drawBoxes(context: Context, scene: Scene, order: Order, w: Region, look
   }
   const round = scale > LABELS
   for (const [kind, boxes] of visible) {
-    context.fillStyle = look.kinds[kind]
+    context.fillStyle = (round ? look.kinds : look.far)[kind]
     if (!round) {
       // A plain rectangle is filled at once; a path of many has to be sorted first.
       const least = 1 / scale
