@@ -1,6 +1,7 @@
 import { broadcast, showShape } from '../../ir/index.ts'
 import { float, int } from '../attrs.ts'
 import { defineOp, type Tie } from '../rule.ts'
+import type { Tensor } from '../tensor.ts'
 
 const product = (list: readonly number[]) => list.reduce((n, d) => n * d, 1)
 
@@ -22,6 +23,12 @@ export const MatMul = defineOp({
   },
   // dA = dC B', dB = A' dC; vectors are treated as one-row and one-column matrices.
   grad({ x: [p, q], dy: [dy], need }) {
+    // A batch times one matrix is one product over all rows; its gradients are too, instead of a product for each of the batch and their sum.
+    if (q.rank === 2 && p.rank > 2) {
+      const rows = (t: Tensor) => t.reshape([t.size / t.shape.at(-1)!, t.shape.at(-1)!])
+      const [x, d] = [rows(p), rows(dy)]
+      return [need[0] ? d.gemm(q, { transB: true }).reshape(p.shape) : null, need[1] ? x.gemm(d, { transA: true }) : null]
+    }
     const a = p.rank === 1 ? p.unsqueeze([0]) : p
     const b = q.rank === 1 ? q.unsqueeze([1]) : q
     let d = dy
@@ -53,6 +60,12 @@ export const MatMul = defineOp({
       x: [
         [2, 1, 3, 4],
         [5, 4, 2],
+      ],
+    },
+    {
+      x: [
+        [2, 3, 4],
+        [4, 2],
       ],
     },
     { x: [[4], [4, 3]] },
