@@ -45,6 +45,11 @@ export interface Rounder {
   readonly source: string
   /** Needs samples: `statistics` is then given. */
   readonly needsInputs: boolean
+  /**
+   * Rounding up or down is then learned on the model itself, on the grid that `round` gives: for each layer by itself, or for blocks of them
+   * (`reconstruct/`).
+   */
+  readonly learns?: 'layer' | 'block'
   round(w: Matrix, grid: WeightGrid, statistics: InputStatistics | undefined): RoundedMatrix
 }
 
@@ -73,6 +78,36 @@ export function emptyRounding(w: Matrix, grid: WeightGrid): { levels: Uint8Array
   const blocks = w.rows * blocksOf(w.columns, grid)
   return { levels: new Uint8Array(w.rows * w.columns), scale: new Float32Array(blocks), zero: new Float32Array(blocks) }
 }
+
+/**
+ * As rounding to nearest, but each block's range is shrunk to where the squared error of its weights is least: a step of few bits is better spent
+ * on many small weights than on one large one.
+ */
+export function leastSquares(w: Matrix, grid: WeightGrid): RoundedMatrix {
+  const out = emptyRounding(w, grid)
+  const blocks = blocksOf(w.columns, grid)
+  for (let row = 0; row < w.rows; row++)
+    for (let b = 0; b < blocks; b++) {
+      const from = row * w.columns + b * grid.block
+      const values = w.values.subarray(from, row * w.columns + Math.min(w.columns, (b + 1) * grid.block))
+      let [min, max] = [0, 0]
+      for (const x of values) [min, max] = [Math.min(min, x), Math.max(max, x)]
+      let best = { error: Infinity, scale: 1, zero: 0 }
+      for (let k = 0; k < SHRINKS; k++) {
+        const share = 1 - k / (2 * SHRINKS)
+        const { scale, zero } = affine(min * share, max * share, grid.bits)
+        const error = values.reduce((s, x) => s + (x - (levelOf(x, scale, zero, grid.bits) - zero) * scale) ** 2, 0)
+        if (error < best.error) best = { error, scale, zero }
+      }
+      out.scale[row * blocks + b] = best.scale
+      out.zero[row * blocks + b] = best.zero
+      values.forEach((x, i) => (out.levels[from + i] = levelOf(x, best.scale, best.zero, grid.bits)))
+    }
+  return out
+}
+
+/** Ranges that are tried, from the whole one to half of it. */
+const SHRINKS = 20
 
 /** The numbers that a rounded matrix stands for, without `columnScale`. */
 export function dequantized(r: RoundedMatrix, w: Pick<Matrix, 'rows' | 'columns'>, grid: WeightGrid): Float64Array {

@@ -10,6 +10,7 @@ import { hasStatistics, inputStatistics } from './gram.ts'
 import { matrixOf, weightLayers, type WeightLayer } from './matrices.ts'
 import type { Quantized } from './quantizeModel.ts'
 import { blocksOf, dequantized, type Matrix, type RoundedMatrix, type WeightGrid } from './rounder.ts'
+import { reconstruct, type GridWeight } from './reconstruct/index.ts'
 import { rounders } from './rounders/list.gen.ts'
 import { decibels } from './weights.ts'
 
@@ -23,6 +24,8 @@ export interface WeightOnlyOptions extends RunOptions {
   block?: number | undefined
   /** Id of a rounder; default `rtn`. */
   rounding?: string | undefined
+  /** Optimizer steps for each layer or block of roundings that learn. */
+  roundingSteps?: number | undefined
   /** Layers that stay in float: names, or /patterns/. */
   exclude?: readonly string[] | undefined
   samples: Samples
@@ -65,6 +68,7 @@ export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promi
   const statistics = told.length ? await inputStatistics(source, told, o.samples, o) : new Map()
   const noise = new Map<string, number>()
   const writer = new Writer(result.graph, o.bits)
+  const made: { layer: WeightLayer; w: Matrix; grid: WeightGrid; rounded: RoundedMatrix }[] = []
   for (const layer of chosen) {
     o.signal?.throwIfAborted()
     const w = matrixOf(layer)
@@ -78,6 +82,18 @@ export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promi
       warnings.push(
         `'${layer.node.name || layer.node.outputs[0]}' is rounded to nearest: its inputs cannot be told column by column`,
       )
+    made.push({ layer, w, grid, rounded })
+  }
+  if (rounder.learns) {
+    const grids = new Map(made.map((m) => [m.layer.node.outputs[0]!, gridOf(m.layer, m.w, m.rounded, m.grid)]))
+    const learned = await reconstruct(source, grids, { ...o, by: rounder.learns, steps: o.roundingSteps })
+    warnings.push(...learned.warnings)
+    for (const m of made) {
+      const levels = learned.levels.get(m.layer.node.inputs[m.layer.input]!)
+      if (levels) m.rounded = { ...m.rounded, levels: Uint8Array.from(inRows(levels, m.layer, m.w)) }
+    }
+  }
+  for (const { layer, w, grid, rounded } of made) {
     noise.set(layer.node.outputs[0]!, sqnrOf(w, rounded, grid))
     writer.write(layer, w, rounded, grid)
   }
@@ -96,6 +112,36 @@ export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promi
     activations: [],
     warnings,
   }
+}
+
+/** A rounded matrix in the weight's own order, element by element. */
+function gridOf(layer: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): GridWeight {
+  const blocks = blocksOf(w.columns, grid)
+  const spread = (values: Float32Array) =>
+    Float32Array.from(w.values, (_, i) => values[Math.floor(i / w.columns) * blocks + Math.floor((i % w.columns) / grid.block)]!)
+  return {
+    name: layer.node.inputs[layer.input]!,
+    dims: layer.weight!.dims,
+    values: Float32Array.from(layer.weight!.numbers()),
+    scale: asStored(spread(r.scale), layer, w),
+    zero: asStored(spread(r.zero), layer, w),
+    low: 0,
+    high: 2 ** grid.bits - 1,
+  }
+}
+
+/** Numbers of a matrix, a row for each output channel, in the order of the weight. */
+function asStored(rows: Float32Array, { transposed }: WeightLayer, w: Matrix): Float32Array {
+  return transposed ? swapped(rows, w.rows, w.columns) : rows
+}
+
+const inRows = (stored: Float32Array, { transposed }: WeightLayer, w: Matrix): Float32Array =>
+  transposed ? swapped(stored, w.columns, w.rows) : stored
+
+function swapped(values: Float32Array, rows: number, columns: number): Float32Array {
+  const out = new Float32Array(values.length)
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c]!
+  return out
 }
 
 const powerAbove = (n: number): number => Math.max(16, 2 ** Math.ceil(Math.log2(n)))
