@@ -18,7 +18,7 @@ import { calibrators } from './calibrators/list.gen.ts'
 import { compare, observe, type RunOptions, type Samples } from './calibrate.ts'
 import { Histogram } from './histogram.ts'
 import { narrow } from './narrow.ts'
-import { makePlan, type Group, type LayerPlan } from './plan.ts'
+import { makePlan, type Group, type LayerPlan, type Plan } from './plan.ts'
 import type { Quantized } from './quantizeModel.ts'
 import { insertQuantization } from './rewrite.ts'
 import { asymmetric, type Grid, type Quantization } from './scheme.ts'
@@ -70,7 +70,7 @@ export async function prepareQat(source: Model, o: QatOptions): Promise<Qat> {
     throw new UnsupportedError('no layer of the model can be computed in integers', { where: model.graph.name || 'model' })
   const grids = gridsOf(o.bits, o.reduceRange)
   const activations = await ranges(folded, plan.groups, grids.activations, o)
-  const layers = layerGrids(model.graph, plan.layers, grids.weights, o)
+  const layers = layerGrids(model.graph, plan, grids.weights, o)
   const values = valueGrids(plan.groups, activations, grids.activations)
   const build = (weights: ReadonlyMap<string, TensorData>) => {
     const float = fold(withWeights(model, weights))
@@ -136,10 +136,10 @@ async function ranges(model: Model, groups: readonly Group[], grid: Grid, o: Qat
 }
 
 /** Rounded layers by the name of their own output in the graph with its batch norms. */
-function layerGrids(graph: Graph, plans: readonly LayerPlan[], { low, high }: Grid, { granularity, estimator }: QatOptions) {
+function layerGrids(graph: Graph, { layers, groupOf }: Plan, { low, high }: Grid, { granularity, estimator }: QatOptions) {
   const { producer } = usageOf(graph)
   const out = new Map<string, { plan: LayerPlan; grid: LayerGrid }>()
-  for (const plan of plans) {
+  for (const plan of layers) {
     if (plan.reason !== undefined) continue
     const made = producer.get(plan.node.outputs[0]!)!
     const norm = made.op === 'BatchNormalization' && made.domain === ''
@@ -148,7 +148,7 @@ function layerGrids(graph: Graph, plans: readonly LayerPlan[], { low, high }: Gr
     // Steps that follow the weights need no first value, only their number.
     const step =
       estimator === 'lsq' ? bestStep(plan.weight!, axis, high) : new Float32Array(axis === undefined ? 1 : plan.weight!.dims[axis]!)
-    out.set(own, { plan, grid: { low, high, axis: plan.axis, step, norm } })
+    out.set(own, { plan, grid: { low, high, axis: plan.axis, step, norm, input: groupOf.get(plan.node.inputs[0]!)!.members[0]! } })
   }
   return out
 }

@@ -3,6 +3,7 @@ import {
   batchNorm,
   clippedActivation,
   learnedStep,
+  roundThrough,
   stepGradientScale,
   type Builder,
   type Levels,
@@ -31,8 +32,10 @@ export interface LayerGrid extends Levels {
   readonly axis: number
   /** First step of each channel, or one for all. */
   readonly step: Float32Array
-  /** The batch norm that the layer takes in: the weight is rounded as it is after folding. */
+  /** A batch norm follows and is taken in: the weight is rounded as it is after folding. */
   readonly norm: boolean
+  /** Key of the rounded value that the layer reads. Its step times the weight's is what one unit of the integer bias stands for. */
+  readonly input: string
 }
 
 /** What a student's rounding in training is made of; names are those of the training graph. */
@@ -109,30 +112,45 @@ export function fakeQuantizer(b: Builder, q: FakeQuantization, { held, move, fro
   /** Outputs of layers that wait for their batch norm. */
   const waiting = new Map<Tensor, { node: Node; inputs: readonly (Tensor | undefined)[]; grid: LayerGrid }>()
   const clips = new Set<Tensor>()
+  /** Steps of rounded values by their key. */
+  const steps = new Map<string, Tensor>()
 
   const value = (name: string, x: Tensor): Tensor => {
     const grid = q.values.get(name)
     if (!grid) return x
-    if (q.estimator === 'ste' || (q.estimator === 'pact' && !grid.rectified)) return learnedStep(x, b.scalar(grid.step), grid)
+    if (q.estimator === 'ste' || (q.estimator === 'pact' && !grid.rectified)) {
+      steps.set(grid.key, b.scalar(grid.step))
+      return learnedStep(x, b.scalar(grid.step), grid)
+    }
     const bounded = (t: Tensor, by: number) => (grid.limit === undefined ? t : t.minimum(grid.limit * by))
     if (q.estimator === 'lsq') {
       const step = bounded(trainedStep(held, q, `value/${grid.key}`, Float32Array.of(grid.step)), 1)
+      steps.set(grid.key, step)
       return learnedStep(x, step, grid, stepGradientScale(x.size / x.shape[0]!, grid))
     }
     const alpha = bounded(trainedStep(held, q, `clip/${grid.key}`, clipOf(grid)), grid.high)
     clips.add(alpha)
+    steps.set(grid.key, alpha.div(grid.high))
     return clippedActivation(x, alpha, grid)
   }
 
-  const weight = (title: string, w: Tensor, grid: LayerGrid): Tensor => {
+  /** The rounded weight, and its step in one dimension or none. */
+  const weight = (title: string, w: Tensor, grid: LayerGrid): { rounded: Tensor; step: Tensor } => {
     const shape = w.shape.map((d, i) => (grid.step.length > 1 && i === grid.axis ? d : 1))
     if (q.estimator === 'lsq') {
-      const step = trainedStep(held, q, `weight/${title}`, grid.step).reshape(shape)
-      return learnedStep(w, step, grid, stepGradientScale(w.size / grid.step.length, grid))
+      const step = trainedStep(held, q, `weight/${title}`, grid.step)
+      return { rounded: learnedStep(w, step.reshape(shape), grid, stepGradientScale(w.size / grid.step.length, grid)), step }
     }
     // Without a learned step the integers cover the largest weight, whatever it is by now.
     const axes = shape.flatMap((d, i) => (d === 1 ? [i] : []))
-    return learnedStep(w, w.detach().abs().max(axes, true).maximum(1e-12).div(grid.high), grid)
+    const step = w.detach().abs().max(axes, true).maximum(1e-12).div(grid.high)
+    return { rounded: learnedStep(w, step, grid), step: step.reshape(grid.step.length > 1 ? [step.size] : []) }
+  }
+
+  /** A bias in units of the products that it is added to. */
+  const bias = (values: Tensor, step: Tensor, grid: LayerGrid): Tensor => {
+    const unit = steps.get(grid.input)?.mul(step).detach()
+    return unit ? roundThrough(values.div(unit)).mul(unit) : values
   }
 
   /** A layer with the batch norm that follows it: the folded weight is rounded, and the batch's statistics correct the result until they are frozen. */
@@ -142,24 +160,25 @@ export function fakeQuantizer(b: Builder, q: FakeQuantization, { held, move, fro
     const { node, grid } = layer
     const [x, w, given] = layer.inputs as [Tensor, Tensor, Tensor | undefined]
     const own = given && (given.size > 1 ? given.reshape(inputs[3]!.shape) : given.reshape([]))
-    const [, scale, bias, mean, variance] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor]
+    const [, scale, shift, mean, variance] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor]
     const epsilon = getFloat(norm, 'epsilon', 1e-5)
-    const gain = scale.div(variance.add(epsilon).sqrt())
+    const deviation = variance.add(epsilon).sqrt()
     const along = (v: Tensor, rank: number, axis: number) =>
       v.reshape(Array.from({ length: rank }, (_, i) => (i === axis ? v.size : 1)))
-    const rounded = weight(node.outputs[0]!, w.mul(along(gain, w.rank, grid.axis)), grid)
+    const { rounded, step } = weight(node.outputs[0]!, w.mul(along(scale.div(deviation), w.rank, grid.axis)), grid)
     const product = b.emitNode(node, [x, rounded])[0]!
     const channel = (v: Tensor) => along(v, product.rank, 1)
-    if (frozen) return [product.add(channel(bias.sub(mean.sub(own ?? 0).mul(gain))))]
+    /** What the file adds, for given statistics: shift - (mean - own) scale / deviation. */
+    const added = (m: Tensor, d: Tensor) => shift.sub(m.sub(own ?? 0).mul(scale.div(d)))
+    if (frozen) return [product.add(channel(bias(added(mean, deviation), step, grid)))]
     // Integers are those of the running statistics, which the file will have, and outputs are as the batch's would make them.
-    const [, m, v] = batchNorm(inputs[0]!, scale, bias, epsilon)
+    const [, m, v] = batchNorm(inputs[0]!, scale, shift, epsilon)
     move(norm, [
       [mean, variance],
       [m!, v!],
     ])
-    const deviation = v!.add(epsilon).sqrt()
-    const correction = variance.add(epsilon).sqrt().div(deviation)
-    return [product.mul(channel(correction)).add(channel(bias.sub(m!.sub(own ?? 0).mul(scale.div(deviation)))))]
+    const now = v!.add(epsilon).sqrt()
+    return [product.mul(channel(deviation.div(now))).add(channel(bias(added(m!, now), step, grid)))]
   }
 
   return {
@@ -175,8 +194,9 @@ export function fakeQuantizer(b: Builder, q: FakeQuantization, { held, move, fro
         waiting.set(y[0]!, { node, inputs, grid })
         return y
       }
-      const [x, w, ...rest] = inputs as Tensor[]
-      return b.emitNode(node, [x, weight(node.outputs[0]!, w!, grid), ...rest])
+      const [x, w, own] = inputs as [Tensor, Tensor, Tensor | undefined]
+      const { rounded, step } = weight(node.outputs[0]!, w, grid)
+      return b.emitNode(node, own ? [x, rounded, bias(own, step, grid)] : [x, rounded])
     },
     /** Learned clips, which PACT keeps small. */
     clips,
