@@ -7,6 +7,7 @@ export default defineConfig({
     globalSetup: ['tests/electron/build.ts'],
     pool: 'forks',
     maxWorkers: 1,
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     testTimeout: 180_000,
     hookTimeout: 120_000,
   },

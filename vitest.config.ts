@@ -10,6 +10,8 @@ export default defineConfig({
     exclude: ['tests/electron/**'],
     // Forks, not threads: native packages keep state per process, and a native crash then costs one file of tests.
     pool: 'forks',
+    // Tests that use ONNX Runtime as a reference load it without the engine, which turns its counting off: see engine/session/telemetry.ts.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],

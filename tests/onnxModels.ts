@@ -1,4 +1,5 @@
 /** What the tests of ONNX files share: small models, ONNX Runtime as the reference, and the shared files by name. */
+import '../engine/session/telemetry.ts'
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { expect } from 'vitest'

@@ -1,3 +1,4 @@
+import './telemetry.ts'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { listSupportedBackends } from 'onnxruntime-node'
 import { makeGraph, makeModel, makeNode, tensorType } from '../ir/index.ts'

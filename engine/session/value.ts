@@ -1,3 +1,4 @@
+import './telemetry.ts'
 import { Tensor as OrtTensor } from 'onnxruntime-node'
 import { BugError } from '../errors.ts'
 import { sizeOf, showShape, TensorData, type DataType, type TypedArray } from '../ir/index.ts'

@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process'
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -74,6 +76,50 @@ describe('this repository', () => {
   it('allows no file that needs no allowance', () => {
     const files = sourceFiles()
     expect(Object.keys(ALLOWED).filter((path) => networkUses(files.get(path) ?? '').length === 0)).toEqual([])
+  })
+})
+
+describe('ONNX Runtime, which counts its use unless told otherwise', () => {
+  const OFF = 'ORT_DISABLE_TELEMETRY'
+
+  it('is loaded behind the switch wherever the engine loads it', () => {
+    const files = [...sourceFiles('{engine,cli,electron,scripts,bench}')].filter(([path]) => !path.endsWith('.test.ts'))
+    const late = files.flatMap(([path, source]) => {
+      const imports = importsOf(source, path).filter(({ typeOnly }) => !typeOnly)
+      const at = imports.findIndex(({ specifier }) => specifier === 'onnxruntime-node')
+      const first = imports.findIndex(({ specifier }) => specifier.endsWith('/telemetry.ts'))
+      return at >= 0 && (first < 0 || first > at) ? [path] : []
+    })
+    expect(late).toEqual([])
+  })
+
+  it('knows the switch', () => {
+    const library = globSync('node_modules/onnxruntime-node/bin/*/linux/x64/libonnxruntime.so.1*', { cwd: REPOSITORY })
+    expect(library).not.toEqual([])
+    for (const path of library) expect(readFileSync(join(REPOSITORY, path)).includes(OFF)).toBe(true)
+  })
+
+  it('leaves nothing in the home and temporary folders of a program that ran a model', () => {
+    const home = mkdtempSync(join(tmpdir(), 'stillroom-home-'))
+    const { [OFF]: _, XDG_CACHE_HOME: __, ...env } = process.env
+    const code = `import { createSession } from '${pathToFileURL(join(REPOSITORY, 'engine', 'session', 'index.ts')).href}'
+      import { makeGraph, makeModel, makeNode, tensorType } from '${pathToFileURL(join(REPOSITORY, 'engine', 'ir', 'index.ts')).href}'
+      const type = tensorType('float32', [1])
+      const graph = { ...makeGraph('g'), nodes: [makeNode('Relu', ['x'], ['y'])], inputs: [{ name: 'x', type }], outputs: [{ name: 'y', type }] }
+      await (await createSession(makeModel(graph, 17))).release()
+      console.log('ran')`
+    try {
+      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+        encoding: 'utf8',
+        env: { ...env, HOME: home, TMPDIR: home },
+        timeout: 30_000,
+      })
+      expect([stdout, stderr]).toEqual(['ran\n', ''])
+      // A compile cache of ours may be there.
+      expect(readdirSync(home, { recursive: true }).filter((name) => /onnx|microsoft|mat-debug/i.test(String(name)))).toEqual([])
+    } finally {
+      rmSync(home, { recursive: true, force: true })
+    }
   })
 })
 
