@@ -2,6 +2,7 @@
 import { convBlocked, convGradInputBlocked, convGradInputStridedBlocked, convGradWeightBlocked } from './lower/blockedConv.ts'
 import { depthwiseBlocked, depthwiseGradInputBlocked, depthwiseGradWeightBlocked } from './lower/blockedDepthwise.ts'
 import { elementwiseBlocked, channelwiseBlocked, imagewiseBlocked, rectifierMask } from './lower/blockedElementwise.ts'
+import { standardizeGroupsBlocked, standardizeGroupsGradBlocked } from './lower/blockedGroupNorm.ts'
 import { batchNormBlocked, batchNormGradBlocked } from './lower/blockedNorm.ts'
 import { maxPoolBlocked, maxPoolGradBlocked } from './lower/blockedPool.ts'
 import { reduceBlocked, globalAveragePoolBlocked, expandBlocked } from './lower/blockedReduce.ts'
@@ -45,6 +46,36 @@ import { batchNormKernel, stopGradient } from './lower/norm.ts'
 import { maxPoolGradDisjoint, maxPoolGradScatter, maxPoolSelectGather, globalAveragePoolAsMean } from './lower/pool.ts'
 import { lstm, gru, rnn } from './lower/recurrent.ts'
 import { standardizeKernel } from './lower/standardize.ts'
+import {
+  logSoftmaxComposed,
+  flattenAsReshape,
+  sumAsAdds,
+  meanAsAdds,
+  signByComparing,
+  roundByFloor,
+  modByFloor,
+  seluComposed,
+  celuComposed,
+  softsignComposed,
+  shrinkComposed,
+  spaceToDepthByTranspose,
+  hardmaxByComparing,
+  l1OverNothing,
+  l2OverNothing,
+  logSumOverNothing,
+  sumSquareOverNothing,
+} from './lower/webgpu.ts'
+import { missingOnWebGpu, contribMissingOnWebGpu, partlyOnWebGpu } from './lower/webgpuExpansions.ts'
+import {
+  reshapeNarrow,
+  squeezeNarrow,
+  unsqueezeNarrow,
+  transposeNarrow,
+  expandNarrow,
+  compareNarrow,
+  castNarrow,
+} from './lower/webgpuIntegers.ts'
+import { maxPoolGradByTaps, maxPoolSelectByTaps } from './lower/webgpuPool.ts'
 import type { Lowering } from './lowering.ts'
 
 export const lowerings: readonly Lowering[] = [
@@ -59,6 +90,8 @@ export const lowerings: readonly Lowering[] = [
   channelwiseBlocked,
   imagewiseBlocked,
   rectifierMask,
+  standardizeGroupsBlocked,
+  standardizeGroupsGradBlocked,
   batchNormBlocked,
   batchNormGradBlocked,
   maxPoolBlocked,
@@ -113,4 +146,33 @@ export const lowerings: readonly Lowering[] = [
   gru,
   rnn,
   standardizeKernel,
+  logSoftmaxComposed,
+  flattenAsReshape,
+  sumAsAdds,
+  meanAsAdds,
+  signByComparing,
+  roundByFloor,
+  modByFloor,
+  seluComposed,
+  celuComposed,
+  softsignComposed,
+  shrinkComposed,
+  spaceToDepthByTranspose,
+  hardmaxByComparing,
+  l1OverNothing,
+  l2OverNothing,
+  logSumOverNothing,
+  sumSquareOverNothing,
+  missingOnWebGpu,
+  contribMissingOnWebGpu,
+  partlyOnWebGpu,
+  reshapeNarrow,
+  squeezeNarrow,
+  unsqueezeNarrow,
+  transposeNarrow,
+  expandNarrow,
+  compareNarrow,
+  castNarrow,
+  maxPoolGradByTaps,
+  maxPoolSelectByTaps,
 ]

@@ -1,31 +1,12 @@
 import { PRIVATE, concat, type Tensor } from '../../ops/index.ts'
 import { geometry, taps, type Geometry, type SpatialAttrs } from '../../ops/support/spatial.ts'
 import { defineLowering, type LoweringContext } from '../lowering.ts'
+import { place, seenByTaps } from '../support/taps.ts'
 
 const attrsOf = (a: LoweringContext['a']) => a as unknown as SpatialAttrs & { group: number; input_shape?: readonly number[] }
 const isDouble = ({ x }: LoweringContext): boolean => x[0].dtype === 'float64'
 const spatial = (t: Tensor): readonly number[] => t.shape.slice(2)
 const prod = (list: readonly number[]) => list.reduce((n, d) => n * d, 1)
-
-/** Pads (or crops) the end so that exactly the windows of `g` fit. */
-function padded(x: Tensor, g: Geometry): Tensor {
-  const end = g.out.map((o, i) => (o - 1) * g.strides[i]! + (g.kernel[i]! - 1) * g.dilations[i]! + 1 - spatial(x)[i]! - g.begin[i]!)
-  if (g.begin.every((p) => p === 0) && end.every((p) => p === 0)) return x
-  return x.pad([0, 0, ...g.begin, 0, 0, ...end])
-}
-
-/** What each tap of the kernel sees: [N, C, out...] for every tap, in row-major order. */
-function seenByTaps(x: Tensor, g: Geometry): Tensor[] {
-  const p = padded(x, g)
-  const axes = g.out.map((_, i) => i + 2)
-  const whole = g.kernel.every((k) => k === 1) && g.strides.every((s) => s === 1)
-  if (whole) return [p]
-  return taps(g.kernel).map((t) => {
-    const starts = t.map((k, i) => k * g.dilations[i]!)
-    const ends = starts.map((s, i) => s + (g.out[i]! - 1) * g.strides[i]! + 1)
-    return p.slice(starts, ends, axes, g.strides.some((s) => s !== 1) ? g.strides : undefined)
-  })
-}
 
 /** im2col without a transpose: [N, group, taps * C/group, P] with the taps outermost, P output positions. */
 function columns(x: Tensor, g: Geometry, group: number): Tensor {
@@ -126,18 +107,3 @@ export const convGradInputByTaps = defineLowering({
     return [placed.reduce((sum, t) => sum.add(t))]
   },
 })
-
-/** Puts the column of one tap where it came from in the input. */
-function place(col: Tensor, tap: readonly number[], g: Geometry, size: readonly number[]): Tensor {
-  const n = g.out.length
-  let t = col
-  if (g.strides.some((s) => s !== 1)) {
-    const [lead, out] = [t.shape.slice(0, 2), g.out]
-    t = t.reshape([...lead, ...out.flatMap((o) => [o, 1])])
-    t = t.pad([...Array<number>(2 + 2 * n).fill(0), 0, 0, ...g.strides.flatMap((s) => [0, s - 1])])
-    t = t.reshape([...lead, ...out.map((o, i) => o * g.strides[i]!)])
-  }
-  const begin = tap.map((k, i) => k * g.dilations[i]! - g.begin[i]!)
-  const end = size.map((s, i) => s - begin[i]! - t.shape[i + 2]!)
-  return t.pad([0, 0, ...begin, 0, 0, ...end])
-}
