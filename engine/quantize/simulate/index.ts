@@ -1,0 +1,2 @@
+export { checkNodes, type NodeCheck } from './check.ts'
+export { simulation } from './floats.ts'
