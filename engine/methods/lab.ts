@@ -1,3 +1,4 @@
+import type { TensorData } from '../ir/index.ts'
 import type { Progress } from './method.ts'
 import type { Rows } from './reference.ts'
 
@@ -16,6 +17,10 @@ export interface Lab {
   logits(model: LabModel, data: LabData, indices: Int32Array): Promise<Float32Array>
   /** A method's loss on given numbers, and its gradient. */
   formula(key: string, at: FormulaPoint): Promise<FormulaValue>
+  /** What a method's network takes in place of a parameter, and gradients for a given one of it. */
+  parameter(key: string, at: ParameterPoint): Promise<ParameterValue>
+  /** A trained network's parameters by name, as its file has them. */
+  weights(model: LabModel): ReadonlyMap<string, TensorData>
   /** A parameter after a method's own optimizer rule took one step for each set of gradients. */
   update(key: string, at: UpdatePoint): Promise<number[]>
 }
@@ -40,6 +45,25 @@ export interface FormulaValue {
   total: number
   /** Of the total with respect to the student's logits, row by row; zeros where it does not depend on them. */
   gradient: readonly number[]
+}
+
+/** A parameter to put into a method's `parameter`. */
+export interface ParameterPoint {
+  shape: readonly number[]
+  values: readonly number[]
+  /** Gradient that arrives at what the network takes. */
+  gradient: readonly number[]
+  options?: Record<string, unknown>
+  /** Values of trainable tensors of the method's own, by name; their first values where left out. */
+  params?: Readonly<Record<string, readonly number[]>>
+}
+
+export interface ParameterValue {
+  values: readonly number[]
+  /** With respect to the parameter; zeros where nothing depends on it. */
+  gradient: readonly number[]
+  /** With respect to the method's own tensors. */
+  params: Readonly<Record<string, readonly number[]>>
 }
 
 export interface UpdatePoint {

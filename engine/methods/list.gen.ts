@@ -5,6 +5,7 @@ import hintonKd from './kd-response/hintonKd.ts'
 import luminetKd from './kd-response/luminetKd.ts'
 import patientConsistentKd from './kd-response/patientConsistentKd.ts'
 import ssld from './kd-response/ssld.ts'
+import quantizedDistillation from './quantization/quantizedDistillation.ts'
 import type { Method } from './method.ts'
 
-export const methods: readonly Method[] = [fitnets, dot, hintonKd, luminetKd, patientConsistentKd, ssld]
+export const methods: readonly Method[] = [fitnets, dot, hintonKd, luminetKd, patientConsistentKd, ssld, quantizedDistillation]

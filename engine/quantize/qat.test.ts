@@ -103,7 +103,9 @@ describe('training as integers', () => {
     const state = (name: string): TensorData | undefined => weights.get(name.replace(/^(param|stat)\//, ''))
     const b = newBuilder()
     const net = toNet(qat.model, 'logits')
-    const [batch] = await Array.fromAsync(sequential({ dataset, indices: splits.test.slice(0, 64), batch: 64, preprocess }))
+    const { value: batch } = await sequential({ dataset, indices: splits.test.slice(0, 64), batch: 64, preprocess })
+      [Symbol.asyncIterator]()
+      .next()
     const x = b.input('input', 'float32', batch!.inputs[0]!.shape)
     const held = (name: string, dims: readonly number[]) => b.inputs.find((t) => t.name === name) ?? b.input(name, 'float32', dims)
     const spec = { student: net, methods: [], qat: qat.rounding, frozen: true }
@@ -111,7 +113,7 @@ describe('training as integers', () => {
     const { values } = trainable(b, spec, new Map([['input', x]]), { held, masks: [], draw })
     const step = await evaluator([values.get('logits')!])
     const feeds = Object.fromEntries(b.inputs.map((t) => [t.name, t === x ? batch!.inputs[0]!.values : state(t.name)!.numbers()]))
-    const [seen] = await step.run(feeds as Record<string, ArrayLike<number>>)
+    const [seen] = await step.run(feeds)
     const session = await createSession(qat.rounding.realize(weights), { threads: 1, name: 'file' })
     const { logits } = await session.run({ input: Value.from('float32', batch!.inputs[0]!.shape, batch!.inputs[0]!.values) })
     const file = [...(logits!.data as Float32Array)]

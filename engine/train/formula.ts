@@ -1,5 +1,6 @@
 import { gradientsOrNone } from '../autodiff/index.ts'
-import type { FormulaPoint, FormulaValue, Method, UpdatePoint } from '../methods/index.ts'
+import { TensorData } from '../ir/index.ts'
+import type { FormulaPoint, FormulaValue, Method, ParameterPoint, ParameterValue, UpdatePoint } from '../methods/index.ts'
 import { newBuilder, type Tensor } from '../ops/index.ts'
 import { CPU, lower } from '../passes/index.ts'
 import { createSession, Value } from '../session/index.ts'
@@ -50,6 +51,45 @@ export async function formulaAt(method: Method, at: FormulaPoint): Promise<Formu
     gradient: found.slope!,
     terms: Object.fromEntries(weighted.map(([name]) => [name, found[`term/${name}`]![0]!])),
   }
+}
+
+/** What a method's network takes in place of one weight of a network of several, and the gradients for a given one of it. */
+export async function parameterAt(method: Method, at: ParameterPoint): Promise<ParameterValue> {
+  const b = newBuilder()
+  const feeds = new Map<Tensor, ArrayLike<number>>()
+  const given = (name: string, shape: readonly number[], values: ArrayLike<number>): Tensor => {
+    const t = b.input(name, 'float32', shape)
+    feeds.set(t, values)
+    return t
+  }
+  const p = given('p', at.shape, at.values)
+  const own = new Map<string, Tensor>()
+  const seen = method.parameter!(
+    {
+      b,
+      p,
+      name: 'p',
+      first: TensorData.from('float32', at.shape, at.values),
+      weight: { index: 1, of: 3 },
+      param(name, first) {
+        const t = given(`own/${name}`, first.dims, at.params?.[name] ?? first.numbers())
+        own.set(name, t)
+        return t
+      },
+    },
+    method.options.parse(at.options ?? {}),
+  )
+  const loss = seen.mul(b.array('float32', at.shape, at.gradient)).sum()
+  const slopes = gradientsOrNone(loss, [p, ...own.values()])
+  const zero = (g: Tensor | undefined, like: Tensor) => g ?? b.zeros(like.shape)
+  const outputs = {
+    seen: seen.add(0),
+    slope: zero(slopes[0], p),
+    ...Object.fromEntries([...own].map(([name, t], i) => [`own/${name}`, zero(slopes[i + 1], t)])),
+  }
+  const found = await run(outputs, feeds)
+  const params = Object.fromEntries([...own.keys()].map((name) => [name, found[`own/${name}`]!]))
+  return { values: found.seen!, gradient: found.slope!, params }
 }
 
 /** A parameter after the method's own optimizer rule has seen the given gradients, one step each; all velocities begin at zero. */

@@ -25,7 +25,7 @@ import {
 import type { Target } from '../passes/index.ts'
 import { buildTemplate } from '../students/index.ts'
 import { fit } from './fit.ts'
-import { formulaAt, updateAt } from './formula.ts'
+import { formulaAt, parameterAt, updateAt } from './formula.ts'
 import { logitsOf } from './logits.ts'
 import { pairLayers, toNet } from './nets.ts'
 import { rolesOf, withWeights } from './parameters.ts'
@@ -178,6 +178,11 @@ export function makeLab(o: LabOptions): Lab {
     logits: async (model, data, indices) =>
       (await logitsOf((model as Trained).net, data as Data, indices, { threads: o.threads })).rows,
     formula: (key, at) => formulaAt(method(key), at),
+    parameter: (key, at) => parameterAt(method(key), at),
+    weights(model) {
+      const { graph } = (model as Trained).net.model
+      return new Map(rolesOf(graph).parameters.map((name) => [name, graph.initializers.get(name)!]))
+    },
     update: (key, at) => updateAt(method(key), at),
   }
 }
