@@ -97,6 +97,8 @@ export type ExampleInput =
       /** Distinct, well separated values, for operators that compare elements (max pooling). */
       readonly distinct?: boolean
     }
+  /** The same tensor as an earlier input. */
+  | { readonly sameAs: number }
 
 export interface Example {
   readonly x: readonly ExampleInput[]

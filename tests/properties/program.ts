@@ -14,7 +14,7 @@ import {
 } from '../../engine/ops/index.ts'
 import { PRIVATE } from '../../engine/ops/rule.ts'
 import { random, type Random } from '../../engine/random.ts'
-import { exampleFeeds } from '../ruleExamples.ts'
+import { exampleFeeds, type ExampleFeed } from '../ruleExamples.ts'
 
 /** One operator of a program, as it can be told to a reader. */
 export interface Call {
@@ -120,37 +120,34 @@ function call(s: State, rule: OpRule, example: Example, tries: number): { x: (Te
     const whole = [squashed(pick(s, s.pool), ('range' in spec ? spec.range : undefined) ?? USUAL)]
     return { x: whole, y: emit(whole) }
   }
-  const x = feeds.map((feed, i) => {
-    if (!feed) return undefined
-    const { data, constant } = feed
+  const x: (Tensor | undefined)[] = []
+  for (const [i, feed] of feeds.entries()) x.push(feed && operand(feed, i))
+  return { x, y: emit(x) }
+
+  function operand({ data, constant, sameAs }: ExampleFeed, i: number): Tensor {
+    if (sameAs !== undefined) return x[sameAs]!
     if (constant || data.dtype !== 'float64' || data.size === 0) return s.b.constant(data)
     const spec = example.x[i]!
     const range = ('range' in spec ? spec.range : undefined) ?? USUAL
     // Operators that compare elements want distinct ones: what others made may repeat values.
     if (('distinct' in spec && spec.distinct) || next(s) < 0.25) return fresh(s, data.dims, range)
     return fitted(s, pick(s, s.pool), data.dims, range)
-  })
-  return { x, y: emit(x) }
+  }
 }
 
-/** A value in another shape: its elements in order, cut off or repeated, within a range. */
+/** A value in another shape, its elements in order, cut off or repeated ever smaller, and then within a range. */
 function fitted(s: State, t: Tensor, shape: readonly number[], range: readonly [number, number]): Tensor {
+  if (sameShape(t.shape, shape)) return squashed(t, range)
   const wanted = sizeOf(shape)
-  const tame = squashed(t, range)
-  if (sameShape(tame.shape, shape)) return tame
-  const flat = tame.reshape([tame.size])
-  if (flat.size === wanted) return flat.reshape(shape)
+  const flat = t.reshape([t.size])
   if (flat.size > wanted) {
     const from = Math.floor(next(s) * (flat.size - wanted + 1))
-    return flat.slice([from], [from + wanted], [0]).reshape(shape)
+    return squashed(flat.slice([from], [from + wanted], [0]).reshape(shape), range)
   }
-  const times = Math.ceil(wanted / flat.size)
-  const repeated = concat(
-    Array.from({ length: times }, (_, k) => flat.mul(1 - 0.1 * k)),
-    0,
-  )
+  const times = Array.from({ length: Math.ceil(wanted / flat.size) }, (_, k) => (k === 0 ? flat : flat.mul(1 / (1 + k / 10))))
+  const repeated = concat(times, 0)
   const cut = repeated.size === wanted ? repeated : repeated.slice([0], [wanted], [0])
-  return cut.reshape(shape)
+  return squashed(cut.reshape(shape), range)
 }
 
 /** Smoothly into an open range, so that values neither grow from call to call nor leave an operator's domain. */

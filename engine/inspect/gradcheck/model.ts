@@ -56,45 +56,93 @@ export interface GradcheckResult {
   maxRelativeError: number
   /** Share of the entries whose stencil crosses a kink; at most 5 % may. */
   skippedShare: number
+  /** Entries compared in all. */
+  checked: number
+  /** Tensors with nothing but slopes that vanish: they agree, but prove nothing. */
+  vacuous: number
+  /** Shapes that the inputs were given. */
+  inputs: Record<string, readonly number[]>
   tensors: TensorCheck[]
 }
 
 /**
  * Compares a model's gradients with central differences, in double precision (operators without a double kernel are decomposed) or,
- * where that cannot be, in single with wide steps. The point: the model's own weights and normal inputs. Free dimensions are bound to 2, or
- * where that does not fit to the first trial size that does.
+ * where that cannot be, in single with wide steps. The point: the model's own weights and normal inputs, scaled where they saturate the model. Free
+ * dimensions are bound to 2, or where that does not fit to the first trial size that does; inputs that make a model compute very many numbers are
+ * made smaller where it takes that.
  * Quantized tensors are clipped without being rounded: differences of a staircase say nothing of gradients that pass straight through.
  * Errors: UnsupportedError naming the node that has no gradient, or an input that cannot be fed.
  */
 export async function gradcheck(model: Model, o: GradcheckOptions): Promise<GradcheckResult> {
   const { model: upgraded } = upgradeOpset(inlineFunctions(model))
   upgraded.graph = tensorPath(upgraded.graph)
-  const { dtype, seed, orders } = await checkInBestPrecision((dtype) => fitting(retype(upgraded, dtype).graph, dtype, o), {
-    ...o,
-    optimize: upgraded.graph.nodes.length > LARGE,
-  })
-  const { order, maxRelativeError, skippedShare, tensors } = orders.at(-1)!
-  return { passed: orders.every((c) => c.passed), order, seed, dtype, maxRelativeError, skippedShare, tensors }
+  let inputs: GradcheckResult['inputs'] = {}
+  const make = (dtype: Precision['dtype']): Subject => {
+    const { subject, shapes } = fitting(retype(upgraded, dtype).graph, dtype, o)
+    inputs = Object.fromEntries(shapes)
+    return subject
+  }
+  const check = await checkInBestPrecision(make, { ...o, optimize: upgraded.graph.nodes.length > LARGE })
+  const { order, maxRelativeError, skippedShare, checked, vacuous, tensors } = check.orders.at(-1)!
+  const passed = check.orders.every((c) => c.passed)
+  return { passed, order, seed: check.seed, dtype: check.dtype, maxRelativeError, skippedShare, checked, vacuous, inputs, tensors }
 }
 
 type Shapes = ReadonlyMap<string, readonly number[]>
+interface Fitting {
+  subject: Subject
+  shapes: Shapes
+}
+
+/** Numbers computed in one run from which on smaller inputs are tried. */
+const MANY = 2 ** 22
+/** What long axes of inputs are divided by, and the length that makes one long. */
+const PARTS = [2, 4, 8]
+const LONG = 32
 
 /** The graph on the smallest inputs that fit. Errors: those of the first try, where nothing fits. */
-function fitting(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions): Subject {
+function fitting(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions): Fitting {
   const sizes = isSymbolic(graph) ? [2, ...TRIAL_SIZES] : [2]
   const errors: unknown[] = []
-  for (const size of sizes)
-    try {
-      return subjectOf(graph, dtype, o, bindDims(graph, size, 2))
-    } catch (error) {
-      if (!(error instanceof ModelError || error instanceof UnsupportedError)) throw error
-      errors.push(error)
+  for (const size of sizes) {
+    const found = attempt(() => subjectOf(graph, dtype, o, bindDims(graph, size, 2)), errors)
+    if (!found) continue
+    let best = found
+    for (const parts of PARTS) {
+      if (numbersOf(best.subject) <= MANY) break
+      const smaller = [1, 2].map((from) => divided(found.shapes, parts, from))
+      const next = smaller.map((shapes) => attempt(() => subjectOf(graph, dtype, o, shapes), [])).find((f) => f)
+      if (!next) continue
+      best = next
     }
+    return best
+  }
   throw errors[0]
 }
 
+function attempt(make: () => Fitting, errors: unknown[]): Fitting | undefined {
+  try {
+    return make()
+  } catch (error) {
+    if (!(error instanceof ModelError || error instanceof UnsupportedError)) throw error
+    errors.push(error)
+    return undefined
+  }
+}
+
+const numbersOf = ({ b }: Subject): number => b.steps.reduce((n, step) => n + step.outputs.reduce((m, t) => m + t.size, 0), 0)
+
+/** Long axes of images, sounds and the like divided: those from axis `from` on, of inputs of three axes and more. */
+const divided = (shapes: Shapes, parts: number, from: number): Shapes =>
+  new Map(
+    [...shapes].map(([name, dims]) => [
+      name,
+      dims.length < 3 ? dims : dims.map((d, axis) => (axis >= from && d >= LONG ? Math.ceil(d / parts) : d)),
+    ]),
+  )
+
 /** A graph of one float type at its own weights and random inputs. */
-function subjectOf(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions, shapes: Shapes | undefined): Subject {
+function subjectOf(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions, shapes: Shapes): Fitting {
   const b = newBuilder()
   const point = new Map<string, TensorData>()
   const wrt: Tensor[] = []
@@ -105,15 +153,18 @@ function subjectOf(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions,
     return t
   }
   const inputs = new Map<string, Tensor>()
+  const free: Tensor[] = []
   const bound = new Map<string, readonly number[]>()
   for (const { name, type } of fedInputs(graph)) {
     if (type?.kind !== 'tensor' || !type.shape)
       throw new UnsupportedError(`input '${name}' is no tensor of known rank`, { hint: 'its gradient cannot be checked' })
-    const dims = shapes?.get(name) ?? type.shape.map((d) => (typeof d === 'number' && d > 0 ? d : 2))
+    const dims = shapes.get(name) ?? type.shape.map((d) => (typeof d === 'number' && d > 0 ? d : 2))
     bound.set(name, dims)
     if (!isFloat(type.dtype)) continue
     const data = random(o.seed, 'gradcheck', name).fillNormal(new Float64Array(sizeOf(dims)))
-    inputs.set(name, declare(name, TensorData.from(dtype, dims, data), o.wrt !== 'parameters'))
+    const t = declare(name, TensorData.from(dtype, dims, data), o.wrt !== 'parameters')
+    inputs.set(name, t)
+    free.push(t)
   }
   // Indices, masks and rates are known numbers that most models accept.
   const sample = sampleFeeds(graph, bound)
@@ -132,5 +183,6 @@ function subjectOf(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions,
       return declare(name, data, statistics.has(name) ? o.wrt === 'all' : o.wrt !== 'inputs')
     },
   })
-  return { b, point, wrt, outputs: graph.outputs.flatMap(({ name }) => values.get(name) ?? []) }
+  const outputs = graph.outputs.flatMap(({ name }) => values.get(name) ?? [])
+  return { subject: { b, point, wrt, outputs, free }, shapes: bound }
 }

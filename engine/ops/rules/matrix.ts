@@ -53,12 +53,10 @@ export const CDist = defineOp({
   },
   grad: 'expand',
   expand({ x: [p, q], a }) {
-    const squares = p
-      .unsqueeze([1])
-      .sub(q.unsqueeze([0]))
-      .square()
-      .sum([2])
-    return [a.metric === 'euclidean' ? squares.sqrt() : squares]
+    const between = p.unsqueeze([1]).sub(q.unsqueeze([0]))
+    if (a.metric !== 'euclidean') return [between.square().sum([2])]
+    // The norm has a gradient where rows are equal (zero), the root of the squares has none there.
+    return [between.emit('ReduceL2', [p.b.ints([2])], { keepdims: 0 })]
   },
   cost: ({ x: [p, q] }) => 3 * sizeOf(p.shape) * q.shape[0]!,
   channels: () => [
@@ -66,11 +64,15 @@ export const CDist = defineOp({
     { a: ['x0', 0], b: ['y0', 0] },
     { a: ['x1', 0], b: ['y0', 1] },
   ],
-  examples: ['sqeuclidean', 'euclidean'].map((metric) => ({
-    x: [
-      [3, 4],
-      [2, 4],
-    ],
-    a: { metric },
-  })),
+  examples: [
+    ...['sqeuclidean', 'euclidean'].map((metric) => ({
+      x: [
+        [3, 4],
+        [2, 4],
+      ],
+      a: { metric },
+    })),
+    // Every row is at no distance from itself.
+    { x: [{ shape: [3, 2], range: [-0.5, 0.5] }, { sameAs: 0 }], a: { metric: 'euclidean' } },
+  ],
 })

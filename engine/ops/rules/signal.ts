@@ -95,6 +95,7 @@ export const DFT = defineOp({
     if (rank < 2 || axis === rank - 1 || x.shape.at(-1)! > 2) fail(`${showShape(x.shape)} along axis ${axis} is no signal`)
     const length = dftLength(x, a, opt(1) ? known(1, 'dft_length')[0]! : undefined, axis)
     const half = a.onesided && !a.inverse
+    if (half && x.shape.at(-1) !== 1) fail('a one-sided transform takes real numbers')
     const shape = x.shape.map((d, i) => (i === axis ? (half ? Math.floor(length / 2) + 1 : length) : d))
     return [{ dtype: x.dtype, shape: [...shape.slice(0, -1), a.inverse && a.onesided ? 1 : 2] }]
   },
