@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/index.ts'
 import type { Model } from '../ir/index.ts'
-import { batchNorm, newBuilder, where, type ConvOptions, type Tensor } from '../ops/index.ts'
+import { batchNorm, concat, newBuilder, where, type ConvOptions, type Tensor } from '../ops/index.ts'
 import { random } from '../random.ts'
 import { blockSize, createSession, Value } from '../session/index.ts'
 import { lower } from './index.ts'
@@ -31,6 +31,21 @@ const CONVS: Record<string, { x: number[]; w: number[]; o: ConvOptions }> = {
 const TAILS: Record<string, (y: Tensor, b: Tensor['b']) => Tensor> = {
   nothing: (y) => y,
   'batch norm, rectifier': (y, b) => batchNorm(y, b.full([y.shape[1]!], 1.5), b.full([y.shape[1]!], 0.25), 1e-5)[0]!.relu(),
+  'group norm': (y, b) => {
+    const c = y.shape[1]!
+    const vector = (from: number) =>
+      b.array(
+        'float32',
+        [c],
+        Float32Array.from({ length: c }, (_, i) => from + i / 16),
+      )
+    const normed = y.add(0.5).emit('GroupNormalization', [vector(0.5), vector(-1)], { num_groups: 4, epsilon: 1e-5 })
+    return normed.mul(normed.sigmoid())
+  },
+  'joined channels': (y) => {
+    const [first, second] = concat([y, y.tanh()], 1).split([y.shape[1]!, y.shape[1]!], 1)
+    return first!.mul(second!.sigmoid())
+  },
   'a residual': (y) => y.sigmoid().mul(y).add(y.tanh()).relu(),
   'max pool': (y) => (y.shape[2]! % 2 || y.shape[3]! % 2 ? y : y.maxPool({ kernel: [2, 2], strides: [2, 2] })),
   'squeeze and excitation': (y) => y.mul(y.mean([2, 3], true).sigmoid()),

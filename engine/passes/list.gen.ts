@@ -3,6 +3,7 @@ import { convBlocked, convGradInputBlocked, convGradInputStridedBlocked, convGra
 import { depthwiseBlocked, depthwiseGradInputBlocked, depthwiseGradWeightBlocked } from './lower/blockedDepthwise.ts'
 import { elementwiseBlocked, channelwiseBlocked, imagewiseBlocked, rectifierMask } from './lower/blockedElementwise.ts'
 import { standardizeGroupsBlocked, standardizeGroupsGradBlocked } from './lower/blockedGroupNorm.ts'
+import { concatBlocked, splitBlocked, reorderedTwice } from './lower/blockedJoin.ts'
 import { batchNormBlocked, batchNormGradBlocked } from './lower/blockedNorm.ts'
 import { maxPoolBlocked, maxPoolGradBlocked } from './lower/blockedPool.ts'
 import { reduceBlocked, globalAveragePoolBlocked, expandBlocked } from './lower/blockedReduce.ts'
@@ -92,6 +93,9 @@ export const lowerings: readonly Lowering[] = [
   rectifierMask,
   standardizeGroupsBlocked,
   standardizeGroupsGradBlocked,
+  concatBlocked,
+  splitBlocked,
+  reorderedTwice,
   batchNormBlocked,
   batchNormGradBlocked,
   maxPoolBlocked,

@@ -147,12 +147,10 @@ export const GroupNormalization = defineOp({
   },
   grad: 'expand',
   expand({ x: [x, scale, bias], a }) {
-    const [n, c] = [x.shape[0]!, x.shape[1]!]
+    const n = x.shape[0]!
     const [z] = standardize(wide(x).reshape([n, a.num_groups, x.size / (n * a.num_groups)]), 2, a.epsilon)
-    // One more axis keeps scale and bias rows of the [N, groups, channels of a group, positions] view.
-    const view = [n, a.num_groups, c / a.num_groups, sizeOf(x.shape.slice(2))]
-    const rows = (v: Tensor) => v.reshape([view[1]!, view[2]!, 1])
-    return [z.like(x).reshape(view).mul(rows(scale)).add(rows(bias)).reshape(x.shape)]
+    const rows = (v: Tensor) => perChannel(v, x.rank)
+    return [z.like(x).reshape(x.shape).mul(rows(scale)).add(rows(bias))]
   },
   cost: ({ x: [x] }) => 9 * sizeOf(x.shape),
   channels: () => [...channelTies],
