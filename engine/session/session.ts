@@ -68,7 +68,7 @@ export class Session {
     try {
       const results = fetches ? await ort.run(given, [...fetches]) : await ort.run(given)
       const out: Record<string, Value> = {}
-      for (const [name, tensor] of Object.entries(results)) out[name] = new Value(tensor)
+      for (const [name, tensor] of Object.entries(results)) out[name] = new Value(tensor, true)
       return out
     } catch (error) {
       throw explain(error, this.name)

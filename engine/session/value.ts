@@ -16,10 +16,13 @@ export class Value {
   readonly dims: readonly number[]
   /** @internal The runtime's own tensor. */
   readonly ort: OrtTensor
+  /** Whether a session made the memory, so that nobody else can be reading it. */
+  readonly #own: boolean
 
   /** @internal Use `Value.of` and its kin. */
-  constructor(ort: OrtTensor) {
+  constructor(ort: OrtTensor, own = false) {
     this.ort = ort
+    this.#own = own
     if (ort.type === 'float16' && ort.location === 'cpu') keepBits(ort)
     this.dtype = ort.type
     this.dims = ort.dims
@@ -86,9 +89,16 @@ export class Value {
     return new TensorData('string', this.dims, () => new Uint8Array(0), { strings })
   }
 
-  /** Frees a device tensor; values on the CPU belong to the garbage collector. */
+  /**
+   * Frees what a session answered; the value, and arrays taken from it, must not be used again. Memory that somebody else gave belongs to
+   * the garbage collector. On the CPU this is for large outputs of a loop: freed at once, their memory serves the next run while it is warm.
+   */
   dispose(): void {
     if (this.ort.location !== 'cpu') this.ort.dispose()
+    else if (this.#own && this.dtype !== 'string') {
+      const { buffer } = this.ort.data as unknown as TypedArray
+      if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { dirname } from 'node:path'
 import { DataError } from '../errors.ts'
 import { byteLength, sizeOf, TensorData, type DataType } from '../ir/index.ts'
+import type { UpdatePlace } from './inPlace.ts'
 
 /** Everything a run needs to go on as if it had never stopped. Tensors are in plain layout, whatever the compiled step uses. */
 export interface Checkpoint {
@@ -12,6 +13,8 @@ export interface Checkpoint {
   best: { step: number; score: number; weights: ReadonlyMap<string, TensorData> } | undefined
   /** Evaluations since the best one. */
   stale: number
+  /** Where parameters were updated; the graph when left out. */
+  update?: UpdatePlace | undefined
 }
 
 const MAGIC = 'STILLROOM-CKPT-1'
@@ -25,6 +28,7 @@ export function writeCheckpoint(path: string, c: Checkpoint): void {
   const head = {
     step: c.step,
     stale: c.stale,
+    update: c.update,
     best: c.best && { step: c.best.step, score: c.best.score },
     tensors: tensors.map(({ name, part, data }) => ({ name, part, dtype: data.dtype, dims: data.dims })),
   }
@@ -63,6 +67,7 @@ export function readCheckpoint(path: string): Checkpoint {
   const head = JSON.parse(bytes.toString('utf8', start, start + length)) as {
     step: number
     stale: number
+    update?: UpdatePlace
     best?: { step: number; score: number }
     tensors: { name: string; part: string; dtype: DataType; dims: number[] }[]
   }
@@ -77,5 +82,5 @@ export function readCheckpoint(path: string): Checkpoint {
     into.set(t.name, new TensorData(t.dtype, t.dims, () => slice))
     at += size
   }
-  return { step: head.step, state, stale: head.stale, best: head.best && { ...head.best, weights } }
+  return { step: head.step, state, stale: head.stale, update: head.update, best: head.best && { ...head.best, weights } }
 }

@@ -9,6 +9,7 @@ import { createSession, Value, type Provider, type Session } from '../session/in
 import type { Checkpoint } from './checkpoint.ts'
 import type { FakeQuantization } from './fakeQuantize.ts'
 import { feedsOf } from './bindInputs.ts'
+import { advance, updatePlace, type UpdatePlace } from './inPlace.ts'
 import { makeJudge } from './judge.ts'
 import type { Samples } from './logits.ts'
 import { compileStep, type Draw, type Init, type Mask, type Net, type Program, type StepSpec } from './program.ts'
@@ -56,6 +57,8 @@ export interface FitOptions {
   threads?: number | undefined
   provider: Provider
   target: Target
+  /** Where parameters are updated; the better place for the machine when left out. An interrupted run goes on where it was. */
+  update?: UpdatePlace | undefined
   /** Use teacher outputs of the unaugmented samples for every view (a control of some checks; never the default). */
   cleanTeacher?: boolean | undefined
   /** Where a frozen teacher's outputs are kept between runs, and the hash of its file; in memory only when absent. */
@@ -114,17 +117,24 @@ export async function fit(given: FitOptions): Promise<Fit> {
   let best = o.resume?.best
   let stale = o.resume?.stale ?? 0
   let step = o.resume?.step ?? 0
-  let state = new Map<string, Value>([...(o.resume?.state ?? [])].map(([name, data]) => [name, Value.fromTensor(data)]))
+  let state = new Map<string, Value>([...(o.resume?.state ?? [])].map(([name, data]) => [name, copyOf(data)]))
   const first = step
   const started = performance.now()
   let stopped: Fit['stopped'] = 'end'
-  const snapshot = (): Checkpoint => ({ step, state: new Map([...state].map(([n, v]) => [n, v.toTensor()])), best, stale })
+  const { place: update, lost } = updatePlace({
+    ...o,
+    optimizer: findOptimizer(o.optimizer),
+    resumed: o.resume && (o.resume.update ?? 'graph'),
+  })
+  if (lost) o.on.message?.('warning', `the run began with the native addon (${lost} now): the last bits of its weights may differ`)
+  // Copies: the memory of the state is changed or freed by the next step.
+  const snapshot = (): Checkpoint => ({ step, state: copied(state), best, stale, update })
 
   for (const span of spansOf(stages, o.steps, o.qat?.freezeAfter)) {
     const { stage, from, to } = span
     if (step >= span.end || stopped !== 'end') continue
     if (span.start === from) o.on.stage?.(stage.name, span.index + 1, stages.length)
-    const run = await compileStage(o, span, batcher, teacher)
+    const run = await compileStage(o, span, batcher, teacher, update)
     // A stage is a training of its own: moments of another loss would scale its first steps wrongly.
     if (step === from) state = new Map([...state].filter(([name]) => !name.startsWith('slot/')))
     state = begin(run.programs, state, o.seed)
@@ -182,6 +192,11 @@ export async function fit(given: FitOptions): Promise<Fit> {
   }
 }
 
+const copyOf = (data: TensorData): Value => Value.of('float32', data.dims, Float32Array.from(data.data as Float32Array))
+
+const copied = (state: ReadonlyMap<string, Value>): Map<string, TensorData> =>
+  new Map([...state].map(([name, value]) => [name, copyOf(value.toTensor()).toTensor()]))
+
 /** Fills in what a stage needs and earlier ones did not make; what it does not use stays for later ones. */
 function begin(programs: readonly Program[], state: Map<string, Value>, seed: number): Map<string, Value> {
   const out = new Map(state)
@@ -200,7 +215,7 @@ function initial(name: string, dims: readonly number[], init: Init, state: Reado
 }
 
 /** The compiled programs of one stage, and how to make one optimizer step with them. */
-async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Batcher, teacher: TeacherFeed) {
+async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Batcher, teacher: TeacherFeed, update: UpdatePlace) {
   const optimizer = findOptimizer(o.optimizer)
   const optimizerOptions = parseOptions(optimizer, {
     weightDecay: o.weightDecay,
@@ -227,6 +242,7 @@ async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Bat
     mode,
     accumulate: o.accumulate,
     target: o.target,
+    inPlace: update === 'native',
   })
   const modes: StepSpec['mode'][] = o.accumulate > 1 ? ['accumulate', 'update'] : ['both']
   const settings = { threads: o.threads, provider: o.provider, deterministic: o.threads === 1, name: 'training step' }
@@ -235,7 +251,7 @@ async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Bat
     const program = compileStep(spec(mode))
     compiled.push({ program, session: await createSession(program.model, settings) })
   }
-  const update = compiled.at(-1)!
+  const last = compiled.at(-1)!
   const step = async (
     state: Map<string, Value>,
     at: number,
@@ -244,15 +260,16 @@ async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Bat
   ): Promise<Record<string, number>> => {
     const losses: Record<string, number> = {}
     for (let k = 0; k < o.accumulate; k++) {
-      const { program, session } = k === o.accumulate - 1 ? update : compiled[0]!
+      const { program, session } = k === o.accumulate - 1 ? last : compiled[0]!
       const number = at * o.accumulate + k
       const batch = await batcher.at(number)
       const feeds: Record<string, Value> = { ...feedsOf(program.inputs, batch.inputs), lr: Value.from('float32', [], [lr]) }
       if (o.labelled && batch.y) feeds.y = Value.of('float32', batcher.target!, batch.y)
       if (teacher.kind === 'fed') feeds['teacher/logits'] = Value.of('float32', teacher.shape, await teacher.at(batch))
-      for (const [name, value] of Object.entries(optimizer.hostScalars?.(progress.step, optimizerOptions) ?? {}))
-        feeds[`optimizer/${name}`] = Value.from('float32', [], [value])
-      if (o.ema !== undefined) feeds['ema/decay'] = Value.from('float32', [], [emaDecayAt(at, o.ema)])
+      const scalars = optimizer.hostScalars?.(progress.step, optimizerOptions) ?? {}
+      const averageDecay = o.ema === undefined ? undefined : emaDecayAt(at, o.ema)
+      for (const [name, value] of Object.entries(scalars)) feeds[`optimizer/${name}`] = Value.from('float32', [], [value])
+      if (averageDecay !== undefined) feeds['ema/decay'] = Value.from('float32', [], [averageDecay])
       for (const { method, options } of o.methods)
         for (const [name, value] of Object.entries(method.scalars?.(progress, options) ?? {}))
           feeds[`scalar/${method.key}/${name}`] = Value.from('float32', [], [value])
@@ -260,7 +277,7 @@ async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Bat
       for (const draw of program.draws) feeds[draw.name] = drawn(draw, o.seed, number)
       for (const name of program.state.keys()) feeds[name] = state.get(name)!
       const out = await session.run(feeds)
-      for (const name of program.changes) state.set(name, out[`next/${name}`]!)
+      advance(program, state, out, { lr, scalars, averageDecay, threads: o.threads })
       for (const name of program.losses) losses[name] = (losses[name] ?? 0) + Number(out[`loss/${name}`]!.data[0]) / o.accumulate
     }
     return losses

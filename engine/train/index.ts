@@ -18,3 +18,5 @@ export {
   type LayerGrid,
   type ValueGrid,
 } from './fakeQuantize.ts'
+export * from './inPlace.ts'
+export type { InPlaceUpdate } from './finish.ts'

@@ -5,9 +5,10 @@ import { isFloat, type Model, type TensorData } from '../ir/index.ts'
 import { inlineGraph, newBuilder, withFedDraws, type Builder, type DrawKind, type FedDraw, type Tensor } from '../ops/index.ts'
 import { lower, recompute, type Target } from '../passes/index.ts'
 import type { LossContext, Method, Network, Term } from '../methods/index.ts'
-import { clipByGlobalNorm, decaysByDefault, ema as averaged, type Optimizer } from '../optim/index.ts'
-import { bindInputs, type BoundInput } from './bindInputs.ts'
+import type { Optimizer } from '../optim/index.ts'
+import { bindInputs, takesOneSample, withoutBatch, type BoundInput } from './bindInputs.ts'
 import type { FakeQuantization } from './fakeQuantize.ts'
+import { finish, type InPlaceUpdate } from './finish.ts'
 import { PARAM } from './seen.ts'
 import { trainable } from './student.ts'
 import { rowsOf, targetRows, taskLoss, type Task } from './task.ts'
@@ -51,12 +52,14 @@ export interface StepSpec {
   qat?: FakeQuantization | undefined
   /** Statistics of batch norms no longer move, and normalise instead of the batch's. */
   frozen?: boolean | undefined
+  /** The graph ends in gradients, and the native addon updates. No method may have an update rule of its own then. */
+  inPlace?: boolean | undefined
 }
 
 /** How a state tensor begins: given values, a Kaiming normal draw, zeros, or the values of another one. */
 export type Init = TensorData | { fan: number } | { sameAs: string } | 'zeros'
 
-/** A compiled training step. State goes in as `name` and comes out as `next/name`. */
+/** A compiled training step. State goes in as `name` and comes out as `next/name`, gradients for an update in place as `grad/name`. */
 export interface Program {
   model: Model
   /** Data inputs: which of the batch's, under which name and element type. */
@@ -71,6 +74,8 @@ export interface Program {
   masks: readonly Mask[]
   /** Inputs that are filled with fresh random numbers for every step. */
   draws: readonly Draw[]
+  /** The update, where it is not part of the graph. */
+  inPlace: InPlaceUpdate | undefined
 }
 
 export interface Mask {
@@ -108,7 +113,7 @@ export function compileStep(spec: StepSpec): Program {
   }
 
   const student = trainable(b, spec, fedTo(spec.student, spec, data), { held, masks, draw: fed })
-  const network = tap(student.values, spec.student, spec.task)
+  const network = tap(student.values, spec.student, spec)
   const teacher = frozen(b, spec, data, fed)
   const terms = lossTerms(b, spec, { student: network, teacher, y, held })
   if (student.clips.length && spec.qat) {
@@ -123,13 +128,15 @@ export function compileStep(spec: StepSpec): Program {
   const groups = groupsOf(terms, weighted, spec)
   const forward = b.steps.length
   const grads = new Map([...groups].map(([group, loss]) => [group, gradientsOrNone(loss, tensors)]))
-  finish(b, spec, { trained, tensors, grads, held, next, total })
+  const aside = (name: string, dims: readonly number[], init: Init) => void state.set(name, { dims, init })
+  const given = new Map<string, Tensor>()
+  const inPlace = finish(b, spec, { trained, tensors, grads, held, aside, next, outputs: given })
 
   // Statistics move with every batch, but only those of layers that the loss reaches.
   const reached = new Set(b.reachable([total]).map((s) => s.index))
   for (const s of student.statistics) if (reached.has(s.now.step)) next.set(s.name, s.next)
 
-  const outputs: Record<string, Tensor> = {}
+  const outputs: Record<string, Tensor> = Object.fromEntries(given)
   for (const [name, t] of next) outputs[`next/${name}`] = t
   for (const [name, t] of weighted) outputs[`loss/${name}`] = t
   outputs['loss/total'] = total
@@ -146,6 +153,7 @@ export function compileStep(spec: StepSpec): Program {
     losses: [...weighted.keys(), 'total'],
     masks,
     draws,
+    inPlace,
   }
 }
 
@@ -168,13 +176,14 @@ function dataInputs(b: Builder, { student, teacher, inputs }: StepSpec): { bound
 /** The step's data under the names of one model. */
 const fedTo = (net: Net, spec: StepSpec, data: readonly { bound: BoundInput; t: Tensor }[]): Map<string, Tensor> =>
   new Map(
-    bindInputs(net.model.graph, spec.inputs).map(({ name, dtype, from }) => {
+    bindInputs(net.model.graph, spec.inputs).map(({ name, dtype, from, single }) => {
       const { t } = data.find((d) => d.bound.from === from)!
-      return [name, t.dtype === dtype ? t : t.cast(dtype)]
+      const own = single && withoutBatch(t.shape, name) ? t.squeeze([0]) : t
+      return [name, own.dtype === dtype ? own : own.cast(dtype)]
     }),
   )
 
-function tap(values: ReadonlyMap<string, Tensor>, net: Net, task: Task): Network {
+function tap(values: ReadonlyMap<string, Tensor>, net: Net, { task, inputs }: StepSpec): Network {
   const find = (name: string): Tensor => {
     const t = values.get(name)
     if (!t)
@@ -184,7 +193,10 @@ function tap(values: ReadonlyMap<string, Tensor>, net: Net, task: Task): Network
       })
     return t
   }
-  return { logits: rowsOf(find(net.logits), task), features: net.features.map(find) }
+  const answer = find(net.logits)
+  // All of the answer belongs to the only sample.
+  const logits = takesOneSample(net.model.graph, inputs) ? answer.reshape([1, answer.size]) : rowsOf(answer, task)
+  return { logits, features: net.features.map(find) }
 }
 
 function frozen(b: Builder, spec: StepSpec, data: readonly { bound: BoundInput; t: Tensor }[], draw: FedDraw): Network | undefined {
@@ -196,7 +208,7 @@ function frozen(b: Builder, spec: StepSpec, data: readonly { bound: BoundInput; 
       isFloat(data.dtype) && data.size > 64 ? b.constant(data.as('float32'), `teacher/${name}`) : undefined,
     node: (node, inputs) => withFedDraws(node, inputs, draw),
   })
-  const network = tap(values, teacher.net, spec.task)
+  const network = tap(values, teacher.net, spec)
   return { logits: network.logits.detach(), features: network.features.map((f) => f.detach()) }
 }
 
@@ -252,66 +264,4 @@ function groupsOf(terms: ReadonlyMap<string, Term>, weighted: ReadonlyMap<string
     groups.set(group, groups.has(group) ? groups.get(group)!.add(t) : t)
   }
   return groups
-}
-
-/** Gradients to new parameters: accumulation, clipping, the optimizer's rule, averages. */
-function finish(
-  b: Builder,
-  spec: StepSpec,
-  s: {
-    trained: string[]
-    tensors: Tensor[]
-    grads: Map<string, (Tensor | undefined)[]>
-    held: Held
-    next: Map<string, Tensor>
-    total: Tensor
-  },
-): void {
-  const groups = [...s.grads.keys()]
-  let table = groups.map((group) => s.grads.get(group)!)
-  if (spec.mode !== 'both') {
-    table = table.map((list, k) =>
-      list.map((g, i) => {
-        if (!g) return undefined
-        const sumSoFar = s.held(`sum/${groups[k]!}/${s.trained[i]!}`, s.tensors[i]!.shape, 'zeros')
-        const now = sumSoFar.add(g.div(spec.accumulate))
-        s.next.set(sumSoFar.name, spec.mode === 'update' ? b.zeros(g.shape) : now)
-        return now
-      }),
-    )
-    if (spec.mode === 'accumulate') return
-  }
-  if (spec.clip !== undefined) table = clipped(table, spec.clip)
-  const lr = b.input('lr', 'float32', [])
-  const scalars = Object.keys(spec.optimizer.hostScalars?.(1, spec.optimizerOptions) ?? {})
-  const fed = Object.fromEntries(scalars.map((name) => [name, b.input(`optimizer/${name}`, 'float32', [])]))
-  const decay = spec.ema ? b.input('ema/decay', 'float32', []) : undefined
-  const custom = spec.methods.find((m) => m.method.update)
-  s.trained.forEach((name, i) => {
-    const p = s.tensors[i]!
-    const byGroup = Object.fromEntries(groups.map((group, k) => [group, table[k]![i]]))
-    const present = Object.values(byGroup).filter((g): g is Tensor => g !== undefined)
-    if (!present.length) return
-    const weightDecay = decaysByDefault(p.shape) ? spec.weightDecay : 0
-    const slots = Object.fromEntries(
-      (custom?.method.update ?? spec.optimizer).slots.map((slot) => [slot, s.held(`slot/${slot}/${name}`, p.shape, 'zeros')]),
-    )
-    const made = custom
-      ? custom.method.update!.update({ p, g: byGroup, slots, lr, weightDecay, momentum: spec.momentum, o: custom.options })
-      : spec.optimizer.update({ p, g: sum(present), slots, lr, scalars: fed, decay: weightDecay > 0, o: spec.optimizerOptions })
-    s.next.set(name, made.p)
-    for (const [slot, t] of Object.entries(made.slots)) s.next.set(`slot/${slot}/${name}`, t)
-    if (decay && name.startsWith(PARAM)) {
-      const shadow = s.held(`ema/${name}`, p.shape, { sameAs: name })
-      s.next.set(shadow.name, averaged(made.p, shadow, decay))
-    }
-  })
-}
-
-/** All groups are scaled by one factor, so that their balance stays. */
-function clipped(table: (Tensor | undefined)[][], max: number): (Tensor | undefined)[][] {
-  const flat = table.flat().filter((g): g is Tensor => g !== undefined)
-  const scaled = clipByGlobalNorm(flat, max).grads
-  let at = 0
-  return table.map((list) => list.map((g) => (g ? scaled[at++] : undefined)))
 }
