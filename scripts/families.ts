@@ -83,6 +83,12 @@ export const FAMILIES: readonly Family[] = [
     type: { name: 'Calibrator', from: '../calibrator.ts' },
   },
   {
+    what: 'causes of a loss',
+    folder: 'engine/quantize/why/causes',
+    list: 'causes',
+    type: { name: 'Cause', from: '../cause.ts' },
+  },
+  {
     what: 'methods',
     folder: 'engine/methods',
     files: '*/*.ts',
