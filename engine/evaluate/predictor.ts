@@ -58,10 +58,12 @@ export async function openPredictor(source: string | Model, options: SessionOpti
   }
   /** Several inputs, or one that is not the first of the data: bound by name, whole. */
   const runBound = async (inputs: readonly BatchInput[], count: number): Promise<Prediction> => {
-    const { [logits]: value } = await session.run(feedsOf(bindInputs(model.graph, inputs, name), inputs), [logits])
+    const bound = bindInputs(model.graph, inputs, name)
+    const { [logits]: value } = await session.run(feedsOf(bound, inputs), [logits])
     const rows = value!.numbers()
     const out = rows instanceof Float32Array ? rows : Float32Array.from(rows)
-    return { logits: out, classes: out.length / count, shape: value!.dims.slice(1) }
+    const single = bound.some((b) => b.single)
+    return { logits: out, classes: out.length / count, shape: single ? [out.length] : value!.dims.slice(1) }
   }
   const several = fedInputs(model.graph).length > 1
   return {

@@ -1,7 +1,7 @@
 import type { BatchInput, InputSpec } from '../data/index.ts'
-import { ModelError } from '../errors.ts'
-import { fedInputs, dtypeOf } from '../inspect/index.ts'
-import { TensorData, type DataType, type Graph } from '../ir/index.ts'
+import { ModelError, OptionError } from '../errors.ts'
+import { fedInputs, dtypeOf, shapeOf } from '../inspect/index.ts'
+import { TensorData, type DataType, type Graph, type ValueInfo } from '../ir/index.ts'
 import { Value } from '../session/index.ts'
 
 export interface BoundInput {
@@ -10,16 +10,39 @@ export interface BoundInput {
   dtype: DataType
   /** Which of the data's inputs goes there. */
   from: number
+  /** The model takes one sample as it is, without an axis for the batch. */
+  single?: boolean
 }
 
 /** A name without what exporters append and prepend: `serving/input_ids:0` is `input_ids`. */
 const plain = (name: string): string => name.toLowerCase().replace(/:\d+$/, '').split('/').at(-1)!
 
+type Known = Pick<InputSpec, 'name'> & { readonly shape?: readonly number[] }
+
+/** Whether an input is of one sample's shape: one axis fewer than the data's, and of equal lengths as far as they are fixed. */
+function takesOne(input: ValueInfo, { shape: data }: Known): boolean {
+  const own = shapeOf(input)
+  return !!own && data?.length === own.length + 1 && own.every((d, i) => typeof d === 'string' || d === data[i + 1])
+}
+
+/** One sample without the axis of the batch. Errors: OptionError for a batch of several. */
+export function withoutBatch(shape: readonly number[], name: string): readonly number[] {
+  if (shape[0] === 1) return shape.slice(1)
+  throw new OptionError(`input '${name}' takes one sample at a time, and the batch has ${shape[0]}`, {
+    where: 'batch',
+    hint: '--batch 1, with --accumulate for the mean of several samples in a step',
+  })
+}
+
+/** Whether a model takes one sample at a time, its inputs having no axis for the batch. */
+export const takesOneSample = (graph: Graph, data: readonly Known[]): boolean =>
+  bindInputs(graph, data).some((bound) => bound.single)
+
 /**
  * Which of the data's inputs each input of a model takes: by name, and where exactly one of each is left, that one. The data may have
  * inputs that the model does not take. Errors: ModelError where an input of the model stays without data.
  */
-export function bindInputs(graph: Graph, data: readonly Pick<InputSpec, 'name'>[], where = graph.name): BoundInput[] {
+export function bindInputs(graph: Graph, data: readonly Known[], where = graph.name): BoundInput[] {
   const inputs = fedInputs(graph)
   const byName = new Map(data.map(({ name }, i) => [plain(name), i]))
   const found = inputs.map((input) => byName.get(plain(input.name)))
@@ -31,7 +54,7 @@ export function bindInputs(graph: Graph, data: readonly Pick<InputSpec, 'name'>[
     const from = found[i]
     const dtype = dtypeOf(input)
     if (dtype === undefined) throw new ModelError(`input '${input.name}' is no tensor`, { where })
-    if (from !== undefined) return { name: input.name, dtype, from }
+    if (from !== undefined) return { name: input.name, dtype, from, ...(takesOne(input, data[from]!) ? { single: true } : {}) }
     const wanted = inputs.map((v) => v.name).join(', ')
     throw new ModelError(
       `the model takes ${wanted}; the data has ${data.map((d) => d.name).join(', ')}, nothing for '${input.name}'`,
@@ -57,4 +80,9 @@ export function valueOf({ shape, values }: BatchInput, dtype: DataType): Value {
 
 /** Feeds of a model for one batch. */
 export const feedsOf = (bound: readonly BoundInput[], inputs: readonly BatchInput[]): Record<string, Value> =>
-  Object.fromEntries(bound.map(({ name, dtype, from }) => [name, valueOf(inputs[from]!, dtype)]))
+  Object.fromEntries(
+    bound.map(({ name, dtype, from, single }) => {
+      const { shape, ...input } = inputs[from]!
+      return [name, valueOf({ ...input, shape: single ? withoutBatch(shape, name) : shape }, dtype)]
+    }),
+  )

@@ -46,9 +46,11 @@ export async function openAnswerer(
   const { graph } = net.model
   const session = await createSession(withOutput(net), { threads, provider, name: graph.name })
   const run = async (inputs: readonly BatchInput[]): Promise<Rows> => {
-    const out = await session.run(feedsOf(bindInputs(graph, inputs), inputs), [net.logits])
+    const bound = bindInputs(graph, inputs)
+    const out = await session.run(feedsOf(bound, inputs), [net.logits])
     const logits = out[net.logits]!
-    return { rows: logits.data as Float32Array, shape: logits.dims.slice(1) }
+    const single = bound.some((b) => b.single)
+    return { rows: logits.data as Float32Array, shape: single ? [logits.size] : logits.dims.slice(1) }
   }
   const { group } = net
   return {

@@ -3,7 +3,7 @@ import { ModelError } from '../errors.ts'
 import type { Model } from '../ir/index.ts'
 import { inlineFunctions, upgradeOpset } from '../onnx/index.ts'
 import { inlineGraph, newBuilder, type Tensor } from '../ops/index.ts'
-import { bindInputs } from './bindInputs.ts'
+import { bindInputs, withoutBatch } from './bindInputs.ts'
 import type { Net } from './program.ts'
 
 /** A model as a network of the step graph: functions inlined, opset raised. Names of weights stay. */
@@ -14,7 +14,10 @@ export function toNet(model: Model, logits: string, features: readonly string[] 
 /** Every value of a network by name, for inputs of the given whole shapes. */
 export function shapesOf({ model: { graph } }: Pick<Net, 'model'>, inputs: readonly InputSpec[]): Map<string, Tensor> {
   const b = newBuilder()
-  const fed = bindInputs(graph, inputs).map(({ name, dtype, from }) => [name, b.input(name, dtype, inputs[from]!.shape)] as const)
+  const fed = bindInputs(graph, inputs).map(({ name, dtype, from, single }) => {
+    const { shape } = inputs[from]!
+    return [name, b.input(name, dtype, single ? withoutBatch(shape, name) : shape)] as const
+  })
   return inlineGraph(b, graph, new Map(fed))
 }
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { batchInputs, type AnyPreprocess, type DataSet, type InputSpec } from '../../data/index.ts'
 import { OptionError, StillroomError, UnsupportedError } from '../../errors.ts'
 import { evaluateModel, openPredictor, PREPROCESS_KEY } from '../../evaluate/index.ts'
-import { findLogits, prepareModel } from '../../inspect/index.ts'
+import { findLogits, prepare, prepareModel } from '../../inspect/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { findMethod, type Method } from '../../methods/index.ts'
 import { encodeModel, writeModel } from '../../onnx/index.ts'
@@ -18,6 +18,7 @@ import {
   readCheckpoint,
   rolesOf,
   shapesOf,
+  takesOneSample,
   targetStatistics,
   taskOf,
   toNet,
@@ -96,11 +97,13 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       hint: 'use --labels on with a labelled data set',
     })
   const source = await loadStudent(input.student, studentContext(dataset, splits.train, inputs, classes, input.seed, teacherModel))
-  let studentNet = tapped(source)
-  if (widthOf(studentNet, inputs) !== classes)
-    throw new OptionError(`the student answers with ${widthOf(studentNet, inputs)} values, ${classes} are expected`, {
-      where: 'student',
-    })
+  // A file may have been exported with a fixed batch: it is freed to be trained, and what is written has it as it was.
+  const ready = /\.onnx(\?|$)/.test(input.student) ? await prepare(source) : undefined
+  let studentNet = tapped(ready?.batch === 'free' ? ready.model : source)
+  if (takesOneSample(studentNet.model.graph, inputs)) studentNet = { ...studentNet, group: 1 }
+  const answers = widthOf(studentNet, inputs, dataset.target?.kind)
+  if (answers !== classes)
+    throw new OptionError(`the student answers with ${answers} values, ${classes} are expected`, { where: 'student' })
   const pairs =
     teacherNet && methods.some((m) => m.method.needs.features) ? pairLayers(studentNet, teacherNet, inputs, input.pairs) : []
   if (methods.some((m) => m.method.needs.features) && !pairs.length)
@@ -224,10 +227,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
 }
 
 /** A network tapped behind a final softmax. */
-export function tapped(model: Model): Net {
-  const { model: open, value } = { model, ...findLogits(model) }
-  return toNet(open, value)
-}
+export const tapped = (model: Model): Net => toNet(model, findLogits(model).value)
 
 /** The trained file says how its pixels are prepared, so that no later verb has to guess. */
 function described(model: Model, preprocess: AnyPreprocess | undefined): Model {
@@ -235,11 +235,11 @@ function described(model: Model, preprocess: AnyPreprocess | undefined): Model {
   return { ...model, metadata: new Map([...model.metadata, [PREPROCESS_KEY, JSON.stringify(preprocess)]]) }
 }
 
-/** Classes or numbers that a network answers with, for each sample or, of rank 4, for each pixel. */
-export function widthOf(net: Net, inputs: readonly InputSpec[]): number {
+/** Classes or numbers that a network answers with, for each sample or, of rank 4 and for classes, for each pixel. */
+export function widthOf(net: Net, inputs: readonly InputSpec[], kind?: string): number {
   const t = shapesOf(net, inputs).get(net.logits)
-  if (!t) return 0
-  return t.rank === 4 ? t.shape[1]! : t.size / t.shape[0]!
+  if (!t || takesOneSample(net.model.graph, inputs)) return t?.size ?? 0
+  return t.rank === 4 && kind !== 'values' ? t.shape[1]! : t.size / t.shape[0]!
 }
 
 /** `widthOf` for a teacher, which may have operators without rules or a fixed batch: such a one is asked. */
