@@ -1,5 +1,6 @@
 import { BugError, OptionError, StillroomError, UnsupportedError } from '../errors.ts'
 import { openStore, type Store } from '../runs/index.ts'
+import type { Provider } from '../session/index.ts'
 import { type Command, commands, isCommandName, parseInput } from './contract/index.ts'
 import { type HandlerContext, handlerFile, type HandlerTable, type ResumedRun } from './handlers/handler.ts'
 
@@ -56,6 +57,7 @@ export function makeDispatcher(table: HandlerTable, env: Record<string, string |
         return call(other, { ...shared, ...(otherInput as object) }, end) as never
       },
     }
+    await usable(name, parsed['provider'])
     const { default: handle } = (await load()) as { default: AnyHandler }
     return checked(command.output, await handle(parsed as never, context), `result of ${name}`)
   }
@@ -67,6 +69,13 @@ export function makeDispatcher(table: HandlerTable, env: Record<string, string |
       stores.clear()
     },
   }
+}
+
+/** A provider that cannot be used is refused before a command makes anything. `devices` is there to tell of it. */
+async function usable(name: string, provider: unknown): Promise<void> {
+  if (provider === undefined || provider === 'cpu' || name === 'devices') return
+  const { requireProvider } = await import('../session/index.ts')
+  await requireProvider(provider as Provider)
 }
 
 /** What our own code produced: a mismatch is a fault of this program, not of the user's input. */

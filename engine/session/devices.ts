@@ -4,7 +4,9 @@ import { listSupportedBackends } from 'onnxruntime-node'
 import { makeGraph, makeModel, makeNode, tensorType } from '../ir/index.ts'
 import { instructionSets } from './instructionSets.ts'
 import { nativeStatus } from './native.ts'
-import { physicalCores } from './options.ts'
+import { keepsState } from './deviceState.ts'
+import { physicalCores, PROVIDERS } from './options.ts'
+import { whyNot } from './provider.ts'
 import { createSession } from './session.ts'
 import { Value } from './value.ts'
 
@@ -22,8 +24,11 @@ export interface Devices {
     blockSize: number
     memoryBytes: number
   }
-  /** Providers in this build of ONNX Runtime; `bundled` ones need no further library. */
-  providers: { name: string; bundled: boolean }[]
+  /**
+   * Providers in this build of ONNX Runtime; `bundled` ones need no further library. Each was tried with one node, and where it cannot be used, or
+   * is none that this program uses, `why` says so. `stateOnDevice`: a training's state stays there between steps.
+   */
+  providers: { name: string; bundled: boolean; usable: boolean; stateOnDevice?: boolean; why?: string }[]
   platform: string
   /** The optional addon that updates parameters in place: whether it is used, with which instruction set, or why not. */
   nativeAddon: { used: boolean; isa?: string; text: string }
@@ -42,10 +47,17 @@ export async function probeDevices(): Promise<Devices> {
       blockSize: await blockSize(),
       memoryBytes: totalmem(),
     },
-    providers: listSupportedBackends().map((b) => ({ name: b.name, bundled: b.bundled })),
+    providers: await Promise.all(listSupportedBackends().map(({ name, bundled }) => tried(name, bundled))),
     platform: platform(),
     nativeAddon: nativeStatus(),
   }
+}
+
+async function tried(name: string, bundled: boolean): Promise<Devices['providers'][number]> {
+  const provider = PROVIDERS.find((p) => p === name)
+  const why = provider ? await whyNot(provider) : 'not used by this program'
+  if (why !== undefined) return { name, bundled, usable: false, why }
+  return { name, bundled, usable: true, ...(keepsState(provider!) ? { stateOnDevice: true } : {}) }
 }
 
 let probed: Promise<number> | undefined

@@ -9,6 +9,7 @@ import { createSession, Value, type Provider, type Session } from '../session/in
 import type { Checkpoint } from './checkpoint.ts'
 import type { FakeQuantization } from './fakeQuantize.ts'
 import { feedsOf } from './bindInputs.ts'
+import { deviceOf, type Device } from './device.ts'
 import { advance, updatePlace, type UpdatePlace } from './inPlace.ts'
 import { makeJudge } from './judge.ts'
 import type { Samples } from './logits.ts'
@@ -114,6 +115,7 @@ export async function fit(given: FitOptions): Promise<Fit> {
   const stages = o.methods.map((m) => m.method.stages?.(m.options)).find((s) => s !== undefined) ?? [{ name: '', share: 1 }]
   const judge = await makeJudge(o)
   const weights = await weightsReader(o)
+  const device = deviceOf(o.provider)
   let best = o.resume?.best
   let stale = o.resume?.stale ?? 0
   let step = o.resume?.step ?? 0
@@ -128,16 +130,16 @@ export async function fit(given: FitOptions): Promise<Fit> {
   })
   if (lost) o.on.message?.('warning', `the run began with the native addon (${lost} now): the last bits of its weights may differ`)
   // Copies: the memory of the state is changed or freed by the next step.
-  const snapshot = (): Checkpoint => ({ step, state: copied(state), best, stale, update })
+  const snapshot = async (): Promise<Checkpoint> => ({ step, state: copied(await device.read(state)), best, stale, update })
 
   for (const span of spansOf(stages, o.steps, o.qat?.freezeAfter)) {
     const { stage, from, to } = span
     if (step >= span.end || stopped !== 'end') continue
     if (span.start === from) o.on.stage?.(stage.name, span.index + 1, stages.length)
-    const run = await compileStage(o, span, batcher, teacher, update)
+    const run = await compileStage(o, span, batcher, teacher, update, device)
     // A stage is a training of its own: moments of another loss would scale its first steps wrongly.
     if (step === from) state = new Map([...state].filter(([name]) => !name.startsWith('slot/')))
-    state = begin(run.programs, state, o.seed)
+    state = begin(run.programs, await device.read(state), o.seed)
     try {
       while (step < span.end) {
         const [at, length] = [step - from, to - from]
@@ -154,7 +156,7 @@ export async function fit(given: FitOptions): Promise<Fit> {
             hint: 'use a lower --lr, a longer --warmup, or --clip 1',
           })
         if (judge && (step % o.evalEvery === 0 || step === o.steps)) {
-          const now = await weights.read(state)
+          const now = await weights.read(await device.read(state))
           const verdict = await judge(now)
           o.on.evaluated?.(step, verdict.metrics)
           if (!best || verdict.score > best.score) {
@@ -162,11 +164,11 @@ export async function fit(given: FitOptions): Promise<Fit> {
             stale = 0
           } else if (++stale >= (o.patience ?? Infinity)) stopped = 'patience'
         }
-        if (step % o.checkpointEvery === 0 && step < o.steps) o.on.checkpoint?.(snapshot())
+        if (step % o.checkpointEvery === 0 && step < o.steps) o.on.checkpoint?.(await snapshot())
         // Messages from other processes arrive only here: a step blocks the thread.
         await new Promise((resolve) => setImmediate(resolve))
         if (o.signal?.aborted) {
-          o.on.checkpoint?.(snapshot())
+          o.on.checkpoint?.(await snapshot())
           throw new StillroomError('interrupted', `stopped after step ${step} of ${o.steps}`, {
             hint: 'stillroom runs resume continues it',
           })
@@ -178,8 +180,9 @@ export async function fit(given: FitOptions): Promise<Fit> {
     }
   }
   const seconds = (performance.now() - started) / 1000
-  const last = best?.weights ?? (await weights.read(state))
+  const last = best?.weights ?? (await weights.read(await device.read(state)))
   await weights.release()
+  await device.release()
   if (teacher.kind === 'fed') await teacher.release()
   return {
     weights: new Map(last),
@@ -215,7 +218,14 @@ function initial(name: string, dims: readonly number[], init: Init, state: Reado
 }
 
 /** The compiled programs of one stage, and how to make one optimizer step with them. */
-async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Batcher, teacher: TeacherFeed, update: UpdatePlace) {
+async function compileStage(
+  o: FitOptions,
+  { stage, frozen }: Span,
+  batcher: Batcher,
+  teacher: TeacherFeed,
+  update: UpdatePlace,
+  device: Device,
+) {
   const optimizer = findOptimizer(o.optimizer)
   const optimizerOptions = parseOptions(optimizer, {
     weightDecay: o.weightDecay,
@@ -249,7 +259,7 @@ async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Bat
   const compiled: { program: Program; session: Session }[] = []
   for (const mode of modes) {
     const program = compileStep(spec(mode))
-    compiled.push({ program, session: await createSession(program.model, settings) })
+    compiled.push({ program, session: await createSession(program.model, { ...settings, ...device.settings(program) }) })
   }
   const last = compiled.at(-1)!
   const step = async (
@@ -277,6 +287,7 @@ async function compileStage(o: FitOptions, { stage, frozen }: Span, batcher: Bat
       for (const draw of program.draws) feeds[draw.name] = drawn(draw, o.seed, number)
       for (const name of program.state.keys()) feeds[name] = state.get(name)!
       const out = await session.run(feeds)
+      device.tell(session, o.on.message)
       advance(program, state, out, { lr, scalars, averageDecay, threads: o.threads })
       for (const name of program.losses) losses[name] = (losses[name] ?? 0) + Number(out[`loss/${name}`]!.data[0]) / o.accumulate
     }

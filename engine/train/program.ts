@@ -162,12 +162,14 @@ export type Held = (name: string, dims: readonly number[], init: Init) => Tensor
 const sum = (list: readonly Tensor[]): Tensor => list.slice(1).reduce((s, t) => s.add(t), list[0]!)
 
 /** What the networks are fed, in the element type of whoever takes it first: the student, then a teacher inside the step. */
-function dataInputs(b: Builder, { student, teacher, inputs }: StepSpec): { bound: BoundInput; t: Tensor }[] {
+function dataInputs(b: Builder, { student, teacher, inputs, target }: StepSpec): { bound: BoundInput; t: Tensor }[] {
   const nets = [student, ...(teacher && 'net' in teacher ? [teacher.net] : [])]
   const wanted = new Map<number, BoundInput>()
   for (const { model } of nets)
     for (const bound of bindInputs(model.graph, inputs)) if (!wanted.has(bound.from)) wanted.set(bound.from, bound)
-  return [...wanted.values()].map(({ dtype, from }) => {
+  return [...wanted.values()].map(({ dtype: asked, from }) => {
+    // WebGPU has no kernels on int64 but for moving it; the lowering keeps what comes of an int32 narrow.
+    const dtype = target.provider === 'webgpu' && asked === 'int64' ? 'int32' : asked
     const name = from === 0 ? 'x' : `x/${inputs[from]!.name}`
     return { bound: { name, dtype, from }, t: b.input(name, dtype, inputs[from]!.shape) }
   })
