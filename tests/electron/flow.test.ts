@@ -12,6 +12,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sharedData } from '../shared.ts'
+import { violationsInBoth } from './axe.ts'
 import { launch, type RunningApp } from './app.ts'
 import { hasChromium } from './chromium.ts'
 import { foreignSockets, hasStrace } from './sockets.ts'
@@ -59,6 +60,8 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
         async ({ skip }) => {
           skip(failed, 'a step before it failed')
           await act()
+          // The views with results in them; those without are in views.test.ts. Both doors show the same pages.
+          if (door === 'electron') expect(await violationsInBoth(page, name)).toEqual([])
         },
         600_000,
       )
@@ -109,7 +112,10 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
       const before = await chart.getAttribute('aria-label')
       await expect.poll(() => chart.getAttribute('aria-label'), { timeout: 60_000 }).not.toBe(before)
       await page.getByRole('img', { name: /^Metrics on the validation share: Accuracy ends at/ }).waitFor({ timeout: 120_000 })
-      await page.getByRole('button', { name: 'Pause' }).click()
+      await page.getByLabel('Peak learning rate').fill('0.002')
+      await page.getByRole('button', { name: 'Change', exact: true }).click()
+      await page.getByText(/peak learning rate 0.002 from step \d+ on/).waitFor({ timeout: 60_000 })
+      await page.getByRole('button', { name: 'Pause', exact: true }).click()
       await waitForState(page, 'Paused')
       paused = await stepsDone(page)
       expect(paused).toBeGreaterThan(100)
@@ -121,7 +127,7 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
       await open()
       await go(page, 'Run')
       await waitForState(page, 'Paused')
-      await page.getByRole('button', { name: 'Resume' }).click()
+      await page.getByRole('button', { name: 'Resume', exact: true }).click()
       await page.getByText(`Resumed from step ${paused}`).waitFor({ timeout: 120_000 })
       await waitForResult(page)
       await waitForState(page, 'Done')
@@ -159,7 +165,7 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
       process.kill(enginePid(store), 'SIGKILL')
       await waitForState(page, 'Interrupted')
       await page.getByText('The engine ended in the middle of this run').waitFor()
-      await page.getByRole('button', { name: 'Resume' }).click()
+      await page.getByRole('button', { name: 'Resume', exact: true }).click()
       await page.getByText(/Resumed from step \d+/).waitFor({ timeout: 120_000 })
       await waitForResult(page)
       await waitForState(page, 'Done')
@@ -172,7 +178,7 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
           .getByRole('row', { name: new RegExp(`^${name}`) })
           .getByLabel('Mark')
           .check()
-      await page.getByRole('button', { name: 'Compare' }).click()
+      await page.getByRole('button', { name: 'Compare', exact: true }).click()
       await page.locator('#compare').waitFor()
       await page.getByRole('img', { name: /First ends at .*Second ends at/ }).waitFor()
       await page.getByRole('row', { name: /student.*small-cnn.*mlp/ }).waitFor()

@@ -38,7 +38,7 @@ describe.runIf(hasChromium()).each(['electron', 'serve'] as const)('through %s',
 
 describe('a trace of system calls', () => {
   const probe =
-    '7  connect(24, {sa_family=AF_INET6, sin6_port=htons(443), inet_pton(AF_INET6, "2001:4860:4860::8888", &sin6_addr)}, 28) = 0'
+    '7  socket(AF_INET6, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 24\n7  connect(24, {sa_family=AF_INET6, sin6_port=htons(443), inet_pton(AF_INET6, "2001:4860:4860::8888", &sin6_addr)}, 28) = 0'
   it.each([
     ['7  connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0', []],
     ['7  connect(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 29) = 0', []],
@@ -48,6 +48,8 @@ describe('a trace of system calls', () => {
       ['192.0.2.1'],
     ],
     [probe, []],
+    [probe.replace('IPPROTO_IP) = 24', 'IPPROTO_IP <unfinished ...>\n7  <... socket resumed>)  = 24'), []],
+    [probe.replace('SOCK_DGRAM', 'SOCK_STREAM'), ['2001:4860:4860::8888']],
     [`${probe}\n7  sendto(24, ""..., 40, 0, NULL, 0) = 40`, ['2001:4860:4860::8888']],
     [`${probe}\n7  socket(AF_UNIX, SOCK_STREAM, 0) = 24\n7  sendto(24, ""..., 40, 0, NULL, 0) = 40`, []],
   ])('%s: %j', (trace, expected) => expect(foreignAddresses(trace)).toEqual(expected))

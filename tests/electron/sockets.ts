@@ -27,23 +27,35 @@ export const traced = (file: string, program: readonly string[]): [string, ...st
 const ROUTE_PROBE = '2001:4860:4860::8888'
 
 /**
- * Addresses outside of the loopback interface that a traced program connected or sent to. Chromium's look for a route counts only if something
- * was then sent through that socket by the same thread.
+ * Addresses outside of the loopback interface that a traced program connected or sent to. Chromium's look for a route is let pass only
+ * through a datagram socket, and only if nothing is then sent through that socket by the same thread.
  */
 export function foreignAddresses(trace: string): string[] {
   const found = new Set<string>()
-  // Sockets that were connected for a look, by thread and number.
+  /** Datagram sockets, and those of them that were connected for a look, by thread and number. */
+  const datagrams = new Set<string>()
   const probes = new Set<string>()
+  /** Threads whose call for a datagram socket was interrupted in the trace. */
+  const asked = new Set<string>()
   for (const line of trace.split('\n')) {
-    const [, thread, call, fd] = /^(\d+)\s+(\w+)\((\d+)?/.exec(line) ?? []
+    const [, thread = '', resumed, call, fd] = /^(\d+)\s+(<\.\.\. )?(\w+)(?:\((\d+)?)?/.exec(line) ?? []
     const address = /sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"/.exec(line)
     const name = address?.[1] ?? address?.[2]
     const socket = `${thread} ${fd}`
-    if (call === 'close') probes.delete(socket)
-    else if (call === 'socket') probes.delete(`${thread} ${/= (\d+)$/.exec(line)?.[1]}`)
-    else if (call === 'connect' && name === ROUTE_PROBE) probes.add(socket)
+    if (call === 'socket') {
+      const datagram = resumed ? asked.delete(thread) : line.includes('SOCK_DGRAM')
+      const made = /= (\d+)$/.exec(line)?.[1]
+      if (made === undefined) {
+        if (datagram) asked.add(thread)
+        continue
+      }
+      probes.delete(`${thread} ${made}`)
+      if (datagram) datagrams.add(`${thread} ${made}`)
+      else datagrams.delete(`${thread} ${made}`)
+    } else if (call === 'close') probes.delete(socket)
+    else if (call === 'connect' && name === ROUTE_PROBE && datagrams.has(socket)) probes.add(socket)
     else if (name !== undefined && !/^(127\.|::1$|::ffff:127\.)/.test(name)) found.add(name)
-    else if (call !== 'connect' && probes.has(socket)) found.add(ROUTE_PROBE)
+    else if (call !== 'connect' && !resumed && probes.has(socket)) found.add(ROUTE_PROBE)
   }
   return [...found].sort()
 }
