@@ -17,6 +17,7 @@ import * as plan from './plan.ts'
 import quantize from './quantize.ts'
 import * as runs from './runs.ts'
 import training from './training.ts'
+import why from './why.ts'
 
 /** What a person sees of each command's result. */
 const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => string } = {
@@ -33,6 +34,7 @@ const renderers: { readonly [K in CommandName]: (result: CommandOutput<K>) => st
   train: training,
   distill: training,
   quantize,
+  why,
   evaluate,
   'evaluate.samples': evaluateSamples,
   benchmark,

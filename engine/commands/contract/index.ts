@@ -27,6 +27,7 @@ import { runsCompare, runsDelete, runsExport, runsList, runsResume, runsShow } f
 import { serve } from './serve.ts'
 import { evaluateSamples } from './samples.ts'
 import { train } from './train.ts'
+import { why } from './why.ts'
 
 /** Every command by name; a verb with subcommands is `verb.subcommand`. The order is that of the help. */
 export const commands = {
@@ -43,6 +44,7 @@ export const commands = {
   train,
   distill,
   quantize,
+  why,
   evaluate,
   'evaluate.samples': evaluateSamples,
   benchmark,

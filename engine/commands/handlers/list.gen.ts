@@ -15,6 +15,7 @@ export const handlers: HandlerTable = {
   train: () => import('./train.ts'),
   distill: () => import('./distill.ts'),
   quantize: () => import('./quantize.ts'),
+  why: () => import('./why.ts'),
   evaluate: () => import('./evaluate.ts'),
   'evaluate.samples': () => import('./evaluateSamples.ts'),
   benchmark: () => import('./benchmark.ts'),

@@ -5,10 +5,11 @@ import { choosePreprocess, evaluateModel, openPredictor, PREPROCESS_KEY, type Ch
 import { StillroomError } from '../../errors.ts'
 import type { Model } from '../../ir/index.ts'
 import { writeModel } from '../../onnx/index.ts'
+import { QUANTIZATION_KEY } from '../../quantize/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
 import { quantizeAware } from './qat.ts'
-import { missedDrop, quantizeOn, readSource, WEIGHT_BITS } from './quantizing.ts'
+import { CALIBRATION_SAMPLES, missedDrop, quantizeOn, readSource, WEIGHT_BITS } from './quantizing.ts'
 import { checkOut } from './training.ts'
 import { openData } from './trainingParts.ts'
 import { ENGINE_VERSION } from './version.ts'
@@ -128,11 +129,14 @@ function described(model: Model, { preprocess }: ChosenPreprocess, input: Input)
   const metadata = new Map(model.metadata)
   if (preprocess) metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess))
   metadata.set(
-    'stillroom.quantization',
+    QUANTIZATION_KEY,
     JSON.stringify({
       scheme: input.scheme,
       calibration: input.calibration,
       granularity: input.granularity,
+      calibrationSamples: input.calibrationSamples ?? CALIBRATION_SAMPLES,
+      ...(input.equalize ? { equalize: true } : {}),
+      ...(input.exclude.length ? { exclude: input.exclude } : {}),
       ...(input.qat ? { qat: input.qat, bits: input.qatBits } : {}),
     }),
   )

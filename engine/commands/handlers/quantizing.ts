@@ -12,9 +12,10 @@ import {
   toHalfPrecision,
   type Mixed,
   type Quantized,
+  type SensitivityMethod,
 } from '../../quantize/index.ts'
 import { random } from '../../random.ts'
-import { probeDevices } from '../../session/index.ts'
+import { integerKernels, probeDevices } from '../../session/index.ts'
 import { quantizeMixedOn } from './mixing.ts'
 
 /** Opset of quantized files whose model is older than scales for each channel (13). */
@@ -22,7 +23,7 @@ const QUANTIZED_OPSET = 17
 /** Bits of the schemes that leave activations in float. */
 export const WEIGHT_BITS: Readonly<Record<string, 4 | 8>> = { 'int4-weights': 4, 'int8-weights': 8 }
 /** Samples that ranges are taken from unless the person says otherwise. */
-const CALIBRATION_SAMPLES = 256
+export const CALIBRATION_SAMPLES = 256
 
 /**
  * Reads a model for quantizing or exporting: valid, functions inlined, at opset 13 or later and of any batch size where that can be
@@ -53,6 +54,8 @@ export interface QuantizeRequest {
   calibration: string
   granularity: string
   equalize?: boolean | undefined
+  /** Weights of 7 bits; by this processor when absent. */
+  reduceRange?: boolean | undefined
   maxDrop?: number | undefined
   /** File that keeps the trials of a search. */
   trials?: string | undefined
@@ -110,30 +113,22 @@ async function make(
   indices: readonly number[] | Int32Array,
 ): Promise<Quantized & Partial<Pick<Mixed, 'trials' | 'frontier' | 'sensitivity'>>> {
   const bits = WEIGHT_BITS[q.scheme]
-  if (bits !== undefined) return quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, block: q.block })
+  if (bits !== undefined) return quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, roundingSteps: q.roundingSteps, block: q.block })
   if (q.scheme === 'fp16') return toHalfPrecision(q.model, shared)
-  const reduceRange = await needsReducedRange(q)
+  const reduceRange = q.reduceRange ?? (await needsReducedRange(q))
   const perChannel = q.granularity !== 'per-tensor'
   if (q.scheme === 'int8-dynamic') return quantizeDynamically(q.model, { ...shared, reduceRange, perChannel })
   const granularity = perChannel ? 'per-channel' : 'per-tensor'
-  if (q.scheme === 'mixed')
-    return quantizeMixedOn(q, { ...shared, calibration: q.calibration, granularity, reduceRange, equalize: q.equalize }, indices)
-  return quantizeModel(q.model, {
-    ...shared,
-    scheme: q.scheme,
-    calibration: q.calibration,
-    granularity,
-    reduceRange,
-    equalize: q.equalize,
-  })
+  const { calibration, equalize, smooth, biasCorrection, symmetric, format, rounding, roundingSteps } = q
+  const choices = { ...shared, calibration, granularity, reduceRange, equalize, smooth, biasCorrection, symmetric } as const
+  if (q.scheme === 'mixed') return quantizeMixedOn(q, choices, indices)
+  return quantizeModel(q.model, { ...choices, scheme: q.scheme, format, rounding, roundingSteps })
 }
 
 /** Whether this machine's integer kernels could overflow with full 8-bit weights; says so. */
 export async function needsReducedRange({ scheme, warn }: Pick<QuantizeRequest, 'scheme' | 'warn'>): Promise<boolean> {
   const { cpu } = await probeDevices()
-  const safe = ['AVX-VNNI', 'AVX-512-VNNI', 'AMX-INT8']
-  if (cpu.architecture !== 'x64' || cpu.instructionSets.length === 0 || safe.some((name) => cpu.instructionSets.includes(name)))
-    return false
+  if (integerKernels(cpu).sums !== 'pairs') return false
   if (scheme !== 'int8-dynamic' && scheme !== 'mixed' && !schemes.find((s) => s.id === scheme)?.saturates) return false
   warn(
     "this processor has no VNNI instructions, whose older kernels can overflow: weights use 7 of their 8 bits; scheme 'uint8' keeps 8, slower",
