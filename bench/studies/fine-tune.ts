@@ -1,14 +1,14 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { modelsOf } from '../models.ts'
 import { encodeNpz } from '../npz.ts'
 import { handlers, inProcess, makeClient, makeDispatcher } from '../../engine/commands/index.ts'
 import { bindDims, fedInputs, findLogits, probeTypes, sampleFeeds } from '../../engine/inspect/index.ts'
 import { isFloat, sizeOf, TensorData } from '../../engine/ir/index.ts'
 import { readModel } from '../../engine/onnx/index.ts'
 import { random } from '../../engine/random.ts'
-import { sharedData } from '../../tests/shared.ts'
 
 export const title = 'Fine-tuning every float model at hand for 50 steps on random targets, through `train`'
 export const help = '--models FOLDER|FILE,… --steps 50 --only NAME,… --threads N'
@@ -35,16 +35,15 @@ export default async function study(argv: readonly string[]) {
       json: { type: 'boolean' },
     },
   })
-  const files = args.models ? args.models.split(',').flatMap(listed) : sharedModels()
+  const files = modelsOf(args.models, args.only)
   if (!files.length) return { text: 'no models are at hand', json: { skipped: true } }
-  const only = args.only?.split(',')
   const out = mkdtempSync(join(tmpdir(), 'stillroom-fine-tune-'))
   const dispatcher = makeDispatcher(handlers)
   const client = makeClient(['train', 'runs.curves'], inProcess(dispatcher))
   const lines = ['| model | sample | first loss | last loss | seconds | result |', '| --- | --- | --- | --- | --- | --- |']
   const rows: Record<string, unknown>[] = []
   const store = join(out, 'runs.db')
-  for (const file of files.filter((f) => !only || only.some((o) => basename(f).includes(o)))) {
+  for (const file of files) {
     const name = basename(file)
     process.stderr.write(`${name}\n`)
     const started = performance.now()
@@ -79,14 +78,6 @@ export default async function study(argv: readonly string[]) {
   }
 
   return { text: lines.join('\n'), json: rows, missed: rows.some((r) => r['result'] === 'NOT lower') }
-}
-
-const listed = (path: string): string[] =>
-  path.endsWith('.onnx') ? [path] : readdirSync(path, { recursive: true }).map(String).filter((f) => f.endsWith('.onnx')).map((f) => join(path, f)) // prettier-ignore
-
-function sharedModels(): string[] {
-  const folder = sharedData('models')
-  return folder ? listed(folder).sort() : []
 }
 
 /**
