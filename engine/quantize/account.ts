@@ -9,6 +9,8 @@ export interface LayerAccount {
   sqnr: number | null
   /** Signal to quantization noise of the weight alone, dB. */
   weightSqnr?: number
+  /** How many numbers its weight has. */
+  numbers?: number
   /** Why the layer stayed in float. */
   reason?: string
 }
@@ -20,6 +22,7 @@ export function accountOf(
   reason: string | undefined,
   sqnr: number | undefined,
   weightSqnr?: number,
+  numbers?: number,
 ): LayerAccount {
   return {
     name: node.name || node.outputs[0]!,
@@ -27,6 +30,7 @@ export function accountOf(
     precision: reason === undefined ? precision : 'float32',
     sqnr: sqnr !== undefined && Number.isFinite(sqnr) ? sqnr : null,
     ...(weightSqnr !== undefined && Number.isFinite(weightSqnr) ? { weightSqnr } : {}),
+    ...(numbers !== undefined ? { numbers } : {}),
     ...(reason !== undefined ? { reason } : {}),
   }
 }

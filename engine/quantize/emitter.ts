@@ -1,10 +1,11 @@
-import { makeNode, sortNodes, type Attribute, type Graph, type TensorData } from '../ir/index.ts'
+import { makeNode, sortNodes, type Attribute, type Graph, type Node, type TensorData } from '../ir/index.ts'
 import { namesOf } from '../passes/index.ts'
 
 /** Adds nodes and constants to a graph, with names that nothing else has. `finish` puts the nodes in order. */
 export class Emitter {
   readonly graph: Graph
   readonly #taken: Set<string>
+  readonly #gone = new Set<Node>()
 
   constructor(graph: Graph) {
     this.graph = graph
@@ -16,6 +17,16 @@ export class Emitter {
     const out = this.fresh(wanted)
     this.graph.nodes.push(makeNode(op, inputs, [out], attrs, { domain, name: out }))
     return out
+  }
+
+  /** A node whose output has a name already. */
+  put(op: string, inputs: string[], output: string, attrs: Record<string, Attribute> = {}, domain = ''): void {
+    this.graph.nodes.push(makeNode(op, inputs, [output], attrs, { domain, name: this.fresh(`${output}/${op}`) }))
+  }
+
+  /** Takes a node out when all is written. */
+  remove(node: Node): void {
+    this.#gone.add(node)
   }
 
   constant(wanted: string, value: TensorData): string {
@@ -32,6 +43,7 @@ export class Emitter {
   }
 
   finish(): void {
+    this.graph.nodes = this.graph.nodes.filter((node) => !this.#gone.has(node))
     sortNodes(this.graph)
   }
 }

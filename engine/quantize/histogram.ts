@@ -11,6 +11,9 @@ export class Histogram {
   total = 0
   min = Infinity
   max = -Infinity
+  /** Moving averages of the smallest and the largest number of each call of `add`: one unusual batch moves them little. */
+  averageMin = NaN
+  averageMax = NaN
   /** NaN and infinite numbers, which are not counted. */
   invalid = 0
   #limit = 0
@@ -35,13 +38,20 @@ export class Histogram {
 
   add(values: ArrayLike<number>): void {
     let largest = 0
+    let [low, high] = [Infinity, -Infinity]
     for (let i = 0; i < values.length; i++) {
       const x = values[i]!
       const size = Math.abs(x)
       if (!(size < Infinity)) continue
       if (size > largest) largest = size
-      if (x < this.min) this.min = x
-      if (x > this.max) this.max = x
+      if (x < low) low = x
+      if (x > high) high = x
+    }
+    this.min = Math.min(this.min, low)
+    this.max = Math.max(this.max, high)
+    if (low <= high) {
+      this.averageMin = moved(this.averageMin, low)
+      this.averageMax = moved(this.averageMax, high)
     }
     this.#reach(largest)
     const scale = this.#limit > 0 ? Histogram.BINS / (2 * this.#limit) : 0
@@ -86,5 +96,14 @@ export class Histogram {
     this.invalid += other.invalid
     this.min = Math.min(this.min, other.min)
     this.max = Math.max(this.max, other.max)
+    // What shares a scale must fit in all together.
+    this.averageMin = least(this.averageMin, other.averageMin, Math.min)
+    this.averageMax = least(this.averageMax, other.averageMax, Math.max)
   }
 }
+
+/** Weight of what was seen before in a moving average. */
+const MOMENTUM = 0.9
+const moved = (old: number, now: number): number => (Number.isNaN(old) ? now : MOMENTUM * old + (1 - MOMENTUM) * now)
+const least = (a: number, b: number, of: (a: number, b: number) => number): number =>
+  Number.isNaN(a) ? b : Number.isNaN(b) ? a : of(a, b)

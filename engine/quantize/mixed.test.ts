@@ -70,7 +70,12 @@ describe('mixed precision', () => {
     expect(mixed.layers.filter((l) => l.precision === 'int8').length).toBeGreaterThanOrEqual(2)
     // A search that is told what was tried makes nothing again.
     const judged: number[] = []
-    const again = await quantizeMixed(float, { ...o, maxDrop: 2e-3, known: trials, judge: (m) => (judged.push(1), judge(m)) })
+    const again = await quantizeMixed(float, {
+      ...o,
+      maxDrop: 2e-3,
+      known: { trials, sensitivity: mixed.sensitivity },
+      judge: (m) => (judged.push(1), judge(m)),
+    })
     expect(judged).toEqual([])
     expect(encodeModel(again.model)).toEqual(encodeModel(mixed.model))
   })

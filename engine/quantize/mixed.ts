@@ -1,10 +1,11 @@
 import { UnsupportedError } from '../errors.ts'
 import type { Model } from '../ir/index.ts'
 import { encodeModel } from '../onnx/index.ts'
-import { compare, type RunOptions, type Samples } from './calibrate.ts'
+import type { RunOptions, Samples } from './calibrate.ts'
 import { toHalfPrecision } from './half.ts'
 import type { Histogram } from './histogram.ts'
 import { quantizeModel, type Quantized, type QuantizeOptions } from './quantizeModel.ts'
+import { rankLayers, type Sensitivity, type SensitivityMethod } from './sensitivity.ts'
 
 /** One assignment of precisions that was made and judged. */
 export interface Trial {
@@ -12,33 +13,49 @@ export interface Trial {
   half: string[]
   /** Loss of the task metric against the float model, as a share; negative where it is better. */
   drop: number
+  /** What the loss on other samples stays below with some confidence; absent where nothing is known about that. */
+  limit?: number | undefined
   bytes: number
 }
 
+/** A loss, or the loss with what it stays below on other samples. */
+export type Verdict = number | { drop: number; limit: number }
+
 export interface MixedOptions
-  extends RunOptions, Pick<QuantizeOptions, 'calibration' | 'granularity' | 'reduceRange' | 'equalize' | 'exclude'> {
+  extends
+    RunOptions,
+    Pick<
+      QuantizeOptions,
+      'calibration' | 'granularity' | 'reduceRange' | 'equalize' | 'smooth' | 'biasCorrection' | 'symmetric' | 'exclude'
+    > {
   samples: Samples
   /** Largest drop allowed, judged by `judge`. */
   maxDrop: number
   /** Loss of the task metric of a model against the float one, on samples that neither calibrate nor test. */
-  judge(model: Model): Promise<number>
-  /** Trials of an interrupted search; they are not made again. */
-  known?: readonly Trial[]
+  judge(model: Model): Promise<Verdict>
+  /** How layers are ranked; see `sensitivity.ts`. Default `one-on`. */
+  sensitivity?: SensitivityMethod | undefined
+  /** Trials and sensitivities of an interrupted search; they are not made again. */
+  known?: { trials: readonly Trial[]; sensitivity: readonly Sensitivity[] } | undefined
   onTrial?(trial: Trial, index: number): void
+  onSensitivity?(found: Sensitivity): void
 }
 
 export interface Mixed extends Quantized {
-  /** Layers by how much noise their integers alone put on the model's output, the loudest first, in dB. */
-  sensitivity: { name: string; sqnr: number | null }[]
+  /** Layers by how much their integers harm, the most harmful first. */
+  sensitivity: Sensitivity[]
   trials: Trial[]
   /** Trials that no other beats in both size and drop, the smallest first. */
   frontier: Trial[]
 }
 
+/** Layers that are tried one by one in integers again when the search over the ranking is done. */
+const RETURNS = 8
+
 /**
- * Integers where they do no harm and half precision elsewhere: layers are ranked by the noise that each puts on the output alone, and the loudest
- * ones leave the integers, as few as the allowed drop needs. A bisection over the ranking; the smallest model within the bound is kept, or where
- * none is, the one that loses least.
+ * Integers where they do no harm and half precision elsewhere: layers are ranked by how much their integers harm, and the most harmful leave the
+ * integers, as few as the allowed drop needs: a bisection over the ranking. Of those that left, the largest are then tried in integers again one
+ * by one. The smallest model within the bound is kept, or where none is, the one that loses least.
  * Errors: UnsupportedError where no layer can be computed in integers.
  */
 export async function quantizeMixed(model: Model, o: MixedOptions): Promise<Mixed> {
@@ -49,15 +66,20 @@ export async function quantizeMixed(model: Model, o: MixedOptions): Promise<Mixe
   const names = all.layers.filter((l) => l.reason === undefined).map((l) => l.name)
   if (!names.length)
     throw new UnsupportedError('no layer of the model can be computed in integers', { where: model.graph.name || 'model' })
-  const sensitivity = await rank(model, names, integer, o)
+  const sensitivity = await rankLayers(model, all, {
+    ...o,
+    method: o.sensitivity ?? 'one-on',
+    integer: async (exclude) => (await integer(exclude, false)).model,
+    known: o.known?.sensitivity,
+    onFound: (found) => o.onSensitivity?.(found),
+  })
   const loudest = sensitivity.map((s) => s.name)
 
   const trials: Trial[] = []
-  const models = new Map<number, Quantized>()
-  const build = async (count: number): Promise<Quantized> => {
-    const half = loudest.slice(0, count)
-    if (count === loudest.length) return toHalfPrecision(model, o)
-    const q = count === 0 ? all : await integer(half, true)
+  let made: { key: string; model: Quantized } | undefined
+  const build = async (half: readonly string[]): Promise<Quantized> => {
+    if (half.length === loudest.length) return toHalfPrecision(model, o)
+    const q = half.length === 0 ? all : await integer(half, true)
     // What stays in float is stored in half: the integer layers keep their own form.
     const rest = await toHalfPrecision(q.model, { ...o, exclude: [] })
     const precisions = new Map(rest.layers.map((l) => [l.name, l]))
@@ -69,59 +91,52 @@ export async function quantizeMixed(model: Model, o: MixedOptions): Promise<Mixe
       ),
     }
   }
-  const tried = async (count: number): Promise<Trial> => {
+  const keyOf = (half: readonly string[]) => [...half].sort().join('\n')
+  const fits = (trial: Trial) => (trial.limit ?? trial.drop) <= o.maxDrop
+  let best: Trial | undefined
+  const tried = async (half: readonly string[]): Promise<Trial> => {
     o.signal?.throwIfAborted()
-    const half = loudest.slice(0, count)
-    let trial = o.known?.find((t) => t.half.join('\n') === half.join('\n'))
+    const key = keyOf(half)
+    let trial = [...(o.known?.trials ?? []), ...trials].find((t) => keyOf(t.half) === key)
     if (!trial) {
-      const made = await build(count)
-      models.set(count, made)
-      trial = { half, drop: await o.judge(made.model), bytes: encodeModel(made.model).length }
+      const q = await build(half)
+      const verdict = await o.judge(q.model)
+      trial = {
+        half: [...half],
+        ...(typeof verdict === 'number' ? { drop: verdict } : verdict),
+        bytes: encodeModel(q.model).length,
+      }
+      made = { key, model: q }
     }
-    trials.push(trial)
-    o.onTrial?.(trial, trials.length - 1)
+    if (!trials.includes(trial)) {
+      trials.push(trial)
+      o.onTrial?.(trial, trials.length - 1)
+    }
+    const better =
+      !best || (fits(best) ? fits(trial) && trial.bytes < best.bytes : (trial.limit ?? trial.drop) < (best.limit ?? best.drop))
+    if (better) best = trial
     return trial
   }
-  let best = { count: 0, trial: await tried(0) }
-  if (best.trial.drop > o.maxDrop) {
+  if (!fits(await tried([]))) {
     // Fewest layers in half within the bound: below `low` none was, `high` is.
     let [low, high] = [0, loudest.length]
-    const last = await tried(high)
-    best = last.drop <= o.maxDrop || last.drop < best.trial.drop ? { count: high, trial: last } : best
+    await tried(loudest)
     while (high - low > 1) {
       const middle = Math.floor((low + high) / 2)
-      const trial = await tried(middle)
-      const fits = trial.drop <= o.maxDrop
-      if (fits) high = middle
+      if (fits(await tried(loudest.slice(0, middle)))) high = middle
       else low = middle
-      const better = best.trial.drop <= o.maxDrop ? fits && trial.bytes < best.trial.bytes : trial.drop < best.trial.drop
-      if (better) best = { count: middle, trial }
+    }
+    let half = best!.half
+    const sizes = new Map(all.layers.map((l) => [l.name, l.numbers ?? 0]))
+    const candidates = [...half].sort((p, q) => sizes.get(q)! - sizes.get(p)!).slice(0, RETURNS)
+    for (const name of half.length < loudest.length ? candidates : []) {
+      const without = half.filter((n) => n !== name)
+      if (fits(await tried(without)) && keyOf(best!.half) === keyOf(without)) half = without
     }
   }
-  const kept = models.get(best.count) ?? (await build(best.count))
+  const { half } = best!
+  const kept = made?.key === keyOf(half) ? made.model : await build(half)
   return { ...kept, sensitivity, trials, frontier: frontierOf(trials) }
-}
-
-/** Noise on the model's outputs when one layer alone is in integers. */
-async function rank(
-  model: Model,
-  names: readonly string[],
-  integer: (exclude: readonly string[], account: boolean) => Promise<Quantized>,
-  o: MixedOptions,
-): Promise<Mixed['sensitivity']> {
-  const outputs = new Set(
-    model.graph.outputs.flatMap(({ name, type }) => (type?.kind === 'tensor' && type.dtype === 'float32' ? [name] : [])),
-  )
-  const found: Mixed['sensitivity'] = []
-  for (const [i, name] of names.entries()) {
-    o.signal?.throwIfAborted()
-    const { model: alone } = await integer(names.filter((n) => n !== name), false) // prettier-ignore
-    const sqnr = await compare(model, alone, outputs, o.samples, o)
-    const worst = [...sqnr.values()].reduce<number>((m, v) => Math.min(m, v ?? Infinity), Infinity)
-    found.push({ name, sqnr: Number.isFinite(worst) ? worst : null })
-    o.onProgress?.(i + 1)
-  }
-  return found.sort((p, q) => (p.sqnr ?? Infinity) - (q.sqnr ?? Infinity))
 }
 
 /** Trials that no other one beats in both. */

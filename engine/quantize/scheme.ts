@@ -2,7 +2,7 @@ import type { DataType } from '../ir/index.ts'
 
 /** A grid of integers that real numbers are rounded to. */
 export interface Grid {
-  dtype: DataType & ('int8' | 'uint8')
+  dtype: DataType & ('int8' | 'uint8' | 'int16' | 'uint16')
   low: number
   high: number
 }
@@ -43,6 +43,13 @@ export function asymmetric([min, max]: readonly [number, number], grid: Grid): Q
   // A tensor of zeros alone, or of numbers too small to divide by.
   if (!(scale > 1e-30)) return { scale: 1, zero: grid.low }
   return { scale, zero: clampTo(grid, grid.low - low / scale) }
+}
+
+/** As `asymmetric`, with the middle of the grid for 0: half of the integers are lost on what is never negative. */
+export function symmetric([min, max]: readonly [number, number], grid: Grid): Quantization {
+  const zero = Math.ceil((grid.low + grid.high) / 2)
+  const scale = Math.fround(Math.max(Math.abs(min), Math.abs(max)) / (grid.high - zero))
+  return scale > 1e-30 ? { scale, zero } : { scale: 1, zero }
 }
 
 /** Round half to even, as QuantizeLinear does. */

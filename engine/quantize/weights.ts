@@ -13,7 +13,7 @@ export interface QuantizedWeight {
 /**
  * Rounds a weight symmetrically around 0.
  * `axis` is the axis with one scale each; undefined: one scale for all. `least` gives the smallest scale that a channel may have, `steps` the scales
- * where they are known; otherwise they cover the largest weight.
+ * where they are known; otherwise they cover the largest weight. `levels` are integers that were chosen otherwise.
  */
 export function quantizeWeight(
   weight: TensorData,
@@ -21,6 +21,7 @@ export function quantizeWeight(
   grid: Grid,
   least?: (channel: number) => number,
   steps?: Float32Array,
+  levels?: Float32Array,
 ): QuantizedWeight {
   const values = weight.numbers()
   const zero = (grid.low + grid.high) / 2
@@ -35,7 +36,7 @@ export function quantizeWeight(
   let [signal, noise] = [0, 0]
   for (let i = 0; i < values.length; i++) {
     const s = scale[channelOf(i)]!
-    const level = clampTo(grid, values[i]! / s + zero)
+    const level = levels?.[i] ?? clampTo(grid, values[i]! / s + zero)
     out[i] = level
     signal += values[i]! ** 2
     noise += (values[i]! - (level - zero) * s) ** 2
@@ -77,6 +78,19 @@ export const leastScale = (bias: TensorData | undefined, inputScale: number): ((
   if (!bias) return undefined
   const real = bias.numbers()
   return (c) => Math.abs(real[real.length === 1 ? 0 : c]!) / (inputScale * 2 ** 28)
+}
+
+/** The same for weights with one scale each, or with one for all, which then has to serve the largest bias. */
+export function leastScales(
+  bias: TensorData | undefined,
+  inputScale: number,
+  channels: number,
+  perChannel: boolean,
+): ((channel: number) => number) | undefined {
+  const least = leastScale(bias, inputScale)
+  if (perChannel || !least) return least
+  const all = Array.from({ length: channels }, (_, c) => least(c)).reduce((a, b) => Math.max(a, b), 0)
+  return () => all
 }
 
 /** 10 log10(signal / noise); Infinity without noise, undefined signal counts as 0 dB at best. */

@@ -4,7 +4,17 @@ import { trainingEvents, workEvents } from './events.ts'
 import { commonOptions, dataOptions, notBoth, optimisationOptions, outOptions, pathField } from './options.ts'
 import { Metrics } from './results.ts'
 
-export const schemes = ['int8', 'int8-signed', 'int8-dynamic', 'uint8', 'int16', 'int4-weights', 'int8-weights', 'fp16', 'mixed'] as const
+export const schemes = [
+  'int8',
+  'int8-signed',
+  'int8-dynamic',
+  'uint8',
+  'int16',
+  'int4-weights',
+  'int8-weights',
+  'fp16',
+  'mixed',
+] as const
 
 /** How `mixed` ranks layers. */
 export const sensitivities = ['one-on', 'one-off', 'sqnr', 'hessian'] as const
@@ -15,11 +25,22 @@ export const estimators = ['ste', 'lsq', 'pact'] as const
 /** Fields shared with the recipe's `quantize` section. */
 export const quantizeOptions = {
   scheme: z.enum(schemes).default('int8').describe('Number format'),
-  calibration: z.enum(['minmax', 'moving-average', 'percentile', 'entropy', 'mse']).default('minmax').describe('How activation ranges are chosen'),
+  calibration: z
+    .enum(['minmax', 'moving-average', 'percentile', 'entropy', 'mse'])
+    .default('minmax')
+    .describe('How activation ranges are chosen'),
   equalize: z.boolean().describe('Balance the weight ranges of neighbouring convolutions first').default(false),
-  rounding: z.enum(['rtn', 'gptq', 'awq', 'hqq', 'adaround', 'brecq']).default('rtn').describe('How the integers of weights are chosen; adaround and brecq for static schemes too'),
+  rounding: z
+    .enum(['rtn', 'gptq', 'awq', 'hqq', 'adaround', 'brecq'])
+    .default('rtn')
+    .describe('How the integers of weights are chosen; adaround and brecq for static schemes too'),
   roundingSteps: z.number().int().positive().describe('Optimizer steps for each layer or block of adaround and brecq').optional(),
-  smooth: z.number().min(0).max(1).describe("SmoothQuant: share of the activations' outliers that moves into the weights, 0.5 for instance").optional(),
+  smooth: z
+    .number()
+    .min(0)
+    .max(1)
+    .describe("SmoothQuant: share of the activations' outliers that moves into the weights, 0.5 for instance")
+    .optional(),
   biasCorrection: z.boolean().describe('Let biases make up for the mean error of rounded weights').default(false),
   symmetric: z.boolean().describe('Activations with the middle of the integers for 0').default(false),
   format: z.enum(['qdq', 'qoperator']).describe('Pairs around float operators, or operators on integers').default('qdq'),

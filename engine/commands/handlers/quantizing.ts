@@ -54,6 +54,12 @@ export interface QuantizeRequest {
   calibration: string
   granularity: string
   equalize?: boolean | undefined
+  smooth?: number | undefined
+  biasCorrection?: boolean | undefined
+  symmetric?: boolean | undefined
+  format?: 'qdq' | 'qoperator' | undefined
+  roundingSteps?: number | undefined
+  sensitivity?: SensitivityMethod | undefined
   /** Weights of 7 bits; by this processor when absent. */
   reduceRange?: boolean | undefined
   maxDrop?: number | undefined
@@ -113,7 +119,8 @@ async function make(
   indices: readonly number[] | Int32Array,
 ): Promise<Quantized & Partial<Pick<Mixed, 'trials' | 'frontier' | 'sensitivity'>>> {
   const bits = WEIGHT_BITS[q.scheme]
-  if (bits !== undefined) return quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, roundingSteps: q.roundingSteps, block: q.block })
+  if (bits !== undefined)
+    return quantizeWeights(q.model, { ...shared, bits, rounding: q.rounding, roundingSteps: q.roundingSteps, block: q.block })
   if (q.scheme === 'fp16') return toHalfPrecision(q.model, shared)
   const reduceRange = q.reduceRange ?? (await needsReducedRange(q))
   const perChannel = q.granularity !== 'per-tensor'

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { intAttr, intsAttr, makeGraph, makeModel, makeNode, sizeOf, TensorData, tensorType, type Model } from '../../ir/index.ts'
+import {
+  intAttr,
+  intsAttr,
+  makeGraph,
+  makeModel,
+  makeNode,
+  sizeOf,
+  TensorData,
+  tensorType,
+  verify,
+  type Model,
+} from '../../ir/index.ts'
 import { random } from '../../random.ts'
 import { createSession, Value, type Feeds } from '../../session/index.ts'
 import { quantizeDynamically } from '../dynamic.ts'
@@ -57,15 +68,31 @@ const close = (a: readonly number[], b: readonly number[], share: number) => {
 }
 
 describe('simulation', () => {
-  it.each(['int8', 'uint8'])('%s: each node of the runtime is within one step of it, given equal integers', async (scheme) => {
-    const { model } = await quantizeModel(network(), { scheme, samples, threads: 1 })
+  it.each([
+    ['int8', {}],
+    ['uint8', {}],
+    ['int8-signed', { symmetric: true }],
+    ['int8', { symmetric: true, granularity: 'per-tensor' }],
+    ['int8', { format: 'qoperator' }],
+    ['uint8', { format: 'qoperator', granularity: 'per-tensor' }],
+  ] as const)('%s %o: each node of the runtime is within one step of it, given equal integers', async (scheme, o) => {
+    const { model } = await quantizeModel(network(), { scheme, samples, threads: 1, ...o })
+    expect(verify(model).map((p) => p.message)).toEqual([])
     const found = await checkNodes(model, samples, { threads: 1 })
-    expect(found.map((f) => f.ops.join(' '))).toContain('Conv QuantizeLinear')
-    expect(found.length).toBeGreaterThan(7)
+    const ops = found.map((f) => f.ops.join(' '))
+    expect(ops).toContain('format' in o ? 'QLinearConv' : 'Conv QuantizeLinear')
+    expect(found.length).toBeGreaterThan(5)
     for (const f of found) expect(f.steps).toBeLessThanOrEqual(1)
     // Ties fall to one side or the other by the last bit of a product; whole codes must not.
     for (const f of found) expect(f.differing).toBeLessThan(0.01)
     close(await run(model), await run(simulation(model)), 0.02)
+  })
+
+  it('int16: the runtime computes in floats between, as the simulation does', async () => {
+    const { model, layers } = await quantizeModel(network(), { scheme: 'int16', samples, threads: 1 })
+    expect(layers.filter((l) => l.precision === 'int16')).toHaveLength(5)
+    for (const f of await checkNodes(model, samples, { threads: 1 })) expect(f.steps).toBeLessThanOrEqual(1)
+    close(await run(model), await run(simulation(model)), 0.001)
   })
 
   it('sees a kernel that computes something else', async () => {
