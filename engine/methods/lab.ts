@@ -15,6 +15,11 @@ export interface Lab {
   evaluate(model: LabModel, data: LabData, options?: { teacher?: LabModel; part?: 'train' | 'test' }): Promise<LabScore>
   /** Logits, row by row. */
   logits(model: LabModel, data: LabData, indices: Int32Array): Promise<Float32Array>
+  /**
+   * A network with its layers in integers, weights and values of 8 bits with ranges from 128 training samples, but for those of `half`, which stay
+   * in half precision with what lies between.
+   */
+  integers(model: LabModel, data: LabData, half?: readonly string[]): Promise<LabIntegers>
   /** A method's loss on given numbers, and its gradient. */
   formula(key: string, at: FormulaPoint): Promise<FormulaValue>
   /** What a method's network takes in place of a parameter, and gradients for a given one of it. */
@@ -81,11 +86,14 @@ export type LabDataSpec =
   | { builtin: string; known?: number }
   /** Rows of numbers; the last `test` rows are the test part. */
   | { values: Float32Array; width: number; labels: Int32Array; classes: number; test: number }
+  /** Pictures [channels, height, width] and a picture of one channel to make of each, row after row. */
+  | { values: Float32Array; shape: readonly [number, number, number]; target: Float32Array; test: number }
 
 export interface LabData {
   readonly classes: number
   readonly train: Int32Array
   readonly test: Int32Array
+  /** Empty where a picture is to be made. */
   readonly labels: Int32Array
 }
 
@@ -97,6 +105,11 @@ export interface LabModel {
   readonly terms: Readonly<Record<string, number>>
   /** Each loss term at the first step of each stage (`stage/term`), and its mean over the last twentieth of the stage (`stage/term/end`). */
   readonly stageTerms: Readonly<Record<string, number>>
+}
+
+export interface LabIntegers extends LabModel {
+  /** Layers in integers, by name, from input to output. */
+  readonly layers: readonly string[]
 }
 
 export interface LabTraining {

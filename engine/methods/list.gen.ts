@@ -1,4 +1,5 @@
 /** The methods. Generated from the files of this folder by `npm run gen`; do not edit. */
+import compressedWav2Lip from './gan-compression/compressedWav2Lip.ts'
 import fitnets from './kd-feature/fitnets.ts'
 import dot from './kd-response/dot.ts'
 import hintonKd from './kd-response/hintonKd.ts'
@@ -8,4 +9,13 @@ import ssld from './kd-response/ssld.ts'
 import quantizedDistillation from './quantization/quantizedDistillation.ts'
 import type { Method } from './method.ts'
 
-export const methods: readonly Method[] = [fitnets, dot, hintonKd, luminetKd, patientConsistentKd, ssld, quantizedDistillation]
+export const methods: readonly Method[] = [
+  compressedWav2Lip,
+  fitnets,
+  dot,
+  hintonKd,
+  luminetKd,
+  patientConsistentKd,
+  ssld,
+  quantizedDistillation,
+]

@@ -4,38 +4,45 @@ import {
   defaultPreprocess,
   makeSplits,
   openDataSet,
+  sequential,
   withOptions,
   type Augment,
   type DataSet,
   type Preprocess,
   type Splits,
 } from '../data/index.ts'
-import { OptionError, StillroomError } from '../errors.ts'
+import { BugError, OptionError, StillroomError } from '../errors.ts'
 import { makeMeter } from '../metrics/index.ts'
 import {
   findMethod,
   FORMULA_DIGITS,
   type Lab,
   type LabData,
+  type LabDataSpec,
   type LabModel,
   type LabTraining,
   type Method,
   type MethodCheck,
 } from '../methods/index.ts'
+import type { Model } from '../ir/index.ts'
 import type { Target } from '../passes/index.ts'
+import type { Feeds } from '../session/index.ts'
 import { buildTemplate } from '../students/index.ts'
+import { bindInputs, feedsOf } from './bindInputs.ts'
 import { fit } from './fit.ts'
 import { formulaAt, parameterAt, updateAt } from './formula.ts'
 import { logitsOf } from './logits.ts'
 import { pairLayers, toNet } from './nets.ts'
 import { rolesOf, withWeights } from './parameters.ts'
 import type { Net } from './program.ts'
+import { taskOf, type Task } from './task.ts'
 
 interface Data extends LabData {
   dataset: DataSet
   splits: Splits
   preprocess: Preprocess | undefined
   shape: readonly number[]
+  task: Task
 }
 
 interface Trained extends LabModel {
@@ -69,6 +76,32 @@ export interface LabOptions {
   /** Methods as they are used here; a sabotaged one takes the place of its original. */
   methods?: readonly Method[]
   signal?: AbortSignal | undefined
+  /** Makes integer models, for the checks that compare with them: a folder above this one has it. */
+  integers?: IntegerMaker | undefined
+}
+
+/** A model whose layers are integers, but for those of `half`; and the names of the integer ones. */
+export type IntegerMaker = (
+  model: Model,
+  samples: () => AsyncIterable<Feeds>,
+  half: readonly string[],
+) => Promise<{ model: Model; layers: string[] }>
+
+/** Training samples that ranges are taken from. */
+const CALIBRATION = 128
+
+/** Samples that a check has computed. */
+function computed(spec: Exclude<LabDataSpec, { builtin: string }>): DataSet {
+  const count = 'labels' in spec ? spec.labels.length : spec.values.length / spec.shape.reduce((n, d) => n * d, 1)
+  const common = {
+    name: 'computed rows',
+    format: 'rows',
+    data: spec.values,
+    splits: { train: [0, count - spec.test] as const, test: [count - spec.test, count] as const },
+  }
+  if ('labels' in spec) return arrayDataSet({ ...common, shape: [spec.width, 1, 1], labels: spec.labels })
+  const names = Array.from({ length: spec.target.length / count }, (_, i) => `pixel ${i}`)
+  return arrayDataSet({ ...common, shape: spec.shape, target: { kind: 'values', names, values: spec.target } })
 }
 
 /** The trainer, as a method's check sees it. */
@@ -77,20 +110,12 @@ export function makeLab(o: LabOptions): Lab {
   return {
     seed: o.seed,
     async data(spec): Promise<Data> {
-      const dataset =
-        'builtin' in spec
-          ? await openDataSet(`${spec.builtin}&seed=${o.seed}`, { labels: 'on' })
-          : arrayDataSet({
-              name: 'computed rows',
-              format: 'rows',
-              shape: [spec.width, 1, 1],
-              data: spec.values,
-              labels: spec.labels,
-              splits: { train: [0, spec.labels.length - spec.test], test: [spec.labels.length - spec.test, spec.labels.length] },
-            })
+      const dataset = 'builtin' in spec ? await openDataSet(`${spec.builtin}&seed=${o.seed}`, { labels: 'on' }) : computed(spec)
       const own = makeSplits(dataset, { seed: o.seed, validationShare: 0 })
-      const classes = ('known' in spec ? spec.known : undefined) ?? dataset.classes!.length
-      const test = own.test.filter((i) => dataset.labels![i]! < classes)
+      const { target } = dataset
+      const classes =
+        ('known' in spec ? spec.known : undefined) ?? (target?.kind === 'values' ? target.names.length : dataset.classes!.length)
+      const test = own.test.filter((i) => (dataset.labels?.[i] ?? 0) < classes)
       const preprocess =
         dataset.kind === 'image' ? { ...defaultPreprocess(dataset), mean: centre(dataset), std: centre(dataset) } : undefined
       const [h = 1, w = 1, c = 1] = dataset.sample.shape
@@ -102,14 +127,21 @@ export function makeLab(o: LabOptions): Lab {
         classes,
         train: own.train,
         test,
-        labels: dataset.labels!,
+        labels: dataset.labels ?? new Int32Array(0),
+        task: taskOf(dataset, own.train),
       }
     },
     async train(t: LabTraining): Promise<Trained> {
       const data = t.data as Data
       const seed = t.seed ?? o.seed
       const teacher = (t.teacher as Trained | undefined)?.net
-      const drawn = buildTemplate(t.student, { input: data.shape, classes: data.classes, seed })
+      const picture = data.task.kind === 'values'
+      const drawn = buildTemplate(t.student, {
+        input: data.shape,
+        classes: picture ? 1 : data.classes,
+        seed,
+        ...(picture ? { target: 'map' } : {}),
+      })
       const start = (t.start as Trained | undefined)?.net.model.graph.initializers
       const model = start ? withWeights(drawn, start) : drawn
       const methods = (t.methods ?? []).map(({ key, options }) => ({
@@ -129,6 +161,7 @@ export function makeLab(o: LabOptions): Lab {
         teacher: teacher && { ...teacher, features: pairs.map((p) => p.teacher) },
         samples: { dataset: t.labels === 'off' ? unlabelled(data.dataset) : data.dataset, preprocess: data.preprocess },
         splits: { ...data.splits, train: t.indices ?? data.splits.train, validation: new Int32Array(0) },
+        task: data.task,
         classes: data.classes,
         labelled: t.labels !== 'off',
         methods,
@@ -177,6 +210,18 @@ export function makeLab(o: LabOptions): Lab {
     },
     logits: async (model, data, indices) =>
       (await logitsOf((model as Trained).net, data as Data, indices, { threads: o.threads })).rows,
+    async integers(model, data, half = []) {
+      if (!o.integers) throw new BugError('this check needs a quantizer', { where: 'LabOptions.integers' })
+      const { net, ...rest } = model as Trained
+      const d = data as Data
+      const indices = d.train.slice(0, CALIBRATION)
+      const samples = async function* () {
+        for await (const { inputs } of sequential({ dataset: d.dataset, indices, preprocess: d.preprocess, batch: 32 }))
+          yield feedsOf(bindInputs(net.model.graph, inputs), inputs)
+      }
+      const made = await o.integers(net.model, samples, half)
+      return { ...rest, net: { ...net, model: made.model }, layers: made.layers }
+    },
     formula: (key, at) => formulaAt(method(key), at),
     parameter: (key, at) => parameterAt(method(key), at),
     weights(model) {

@@ -1,4 +1,5 @@
 import { findMethod } from '../../methods/index.ts'
+import { integersForLab } from '../../quantize/index.ts'
 import { blockSize } from '../../session/index.ts'
 import { checkMethod } from '../../train/index.ts'
 import { handler } from './handler.ts'
@@ -12,6 +13,7 @@ export default handler<'methods.check'>(async ({ key, seeds, sabotage, threads, 
     threads,
     target,
     signal,
+    integers: integersForLab,
     onSeed: (done) => emit('progress', { done, total: seeds.length, unit: 'seeds' }),
   })
   return { ...result, status, sabotage }

@@ -1,6 +1,7 @@
 /** The student templates. Generated from the files of this folder by `npm run gen`; do not edit. */
 import bertMini from './bert-mini.ts'
 import dsCnn from './ds-cnn.ts'
+import encoderDecoder from './encoder-decoder.ts'
 import gcn from './gcn.ts'
 import lstmKws from './lstm-kws.ts'
 import mlp from './mlp.ts'
@@ -15,6 +16,7 @@ import type { Template } from '../template.ts'
 export const templates: readonly Template[] = [
   bertMini,
   dsCnn,
+  encoderDecoder,
   gcn,
   lstmKws,
   mlp,
