@@ -45,6 +45,7 @@ import {
 } from './lower/expansions.ts'
 import { batchNormKernel, stopGradient } from './lower/norm.ts'
 import { maxPoolGradDisjoint, maxPoolGradScatter, maxPoolSelectGather, globalAveragePoolAsMean } from './lower/pool.ts'
+import { productOfRows, layerOfRows, productOverRows } from './lower/products.ts'
 import { lstm, gru, rnn } from './lower/recurrent.ts'
 import { standardizeKernel } from './lower/standardize.ts'
 import {
@@ -65,14 +66,16 @@ import {
   l2OverNothing,
   logSumOverNothing,
   sumSquareOverNothing,
+  splitBySlices,
 } from './lower/webgpu.ts'
+import { convGradInputOnWebGpu } from './lower/webgpuConv.ts'
 import { missingOnWebGpu, contribMissingOnWebGpu, partlyOnWebGpu } from './lower/webgpuExpansions.ts'
 import {
   reshapeNarrow,
   squeezeNarrow,
   unsqueezeNarrow,
   transposeNarrow,
-  expandNarrow,
+  concatNarrow,
   compareNarrow,
   castNarrow,
 } from './lower/webgpuIntegers.ts'
@@ -146,6 +149,9 @@ export const lowerings: readonly Lowering[] = [
   maxPoolGradScatter,
   maxPoolSelectGather,
   globalAveragePoolAsMean,
+  productOfRows,
+  layerOfRows,
+  productOverRows,
   lstm,
   gru,
   rnn,
@@ -167,6 +173,8 @@ export const lowerings: readonly Lowering[] = [
   l2OverNothing,
   logSumOverNothing,
   sumSquareOverNothing,
+  splitBySlices,
+  convGradInputOnWebGpu,
   missingOnWebGpu,
   contribMissingOnWebGpu,
   partlyOnWebGpu,
@@ -174,7 +182,7 @@ export const lowerings: readonly Lowering[] = [
   squeezeNarrow,
   unsqueezeNarrow,
   transposeNarrow,
-  expandNarrow,
+  concatNarrow,
   compareNarrow,
   castNarrow,
   maxPoolGradByTaps,

@@ -98,3 +98,17 @@ export const l1OverNothing = overNothing('ReduceL1', (x) => x.abs())
 export const l2OverNothing = overNothing('ReduceL2', (x) => x.abs())
 export const logSumOverNothing = overNothing('ReduceLogSum', (x) => x.log())
 export const sumSquareOverNothing = overNothing('ReduceSumSquare', (x) => x.square())
+
+/** A kernel writes at most as many buffers as WebGPU promises to every shader (8), its input among them. More parts are taken one by one. */
+const MOST_PARTS = 7
+
+export const splitBySlices = defineLowering({
+  op: 'Split',
+  priority: 1,
+  when: (ctx) => onWebGpu(ctx) && ctx.outputs > MOST_PARTS,
+  lower({ x: [x], a, step }) {
+    const axis = ((a.axis as number) + x.rank) % x.rank
+    let from = 0
+    return step.outputs.map((part) => x.slice([from], [(from += part.shape[axis]!)], [axis]))
+  },
+})

@@ -1,25 +1,24 @@
 import { ruleBook } from '../../ops/index.ts'
 import { defineLowering, type LoweringContext } from '../lowering.ts'
-import { onWebGpu } from '../support/webgpu.ts'
+import { brokenTransposedConv, onWebGpu } from '../support/webgpu.ts'
 
 /** Operators whose rule can write them in simpler ones, and whose kernel this provider lacks. */
 const MISSING = [
   'AffineGrid', 'Attention', 'CenterCropPad', 'Col2Im', 'DeformConv', 'GridSample', 'LRN', 'LpPool', 'MaxUnpool', 'MeanVarianceNormalization',
-  'NegativeLogLikelihoodLoss', 'RMSNormalization', 'RNN', 'ReverseSequence', 'RoiAlign', 'RotaryEmbedding', 'SoftmaxCrossEntropyLoss', 'STFT',
+  'NegativeLogLikelihoodLoss', 'RMSNormalization', 'RNN', 'RoiAlign', 'RotaryEmbedding', 'SoftmaxCrossEntropyLoss', 'STFT',
 ] // prettier-ignore
 
 /** Operators of ONNX Runtime's own domain: no kernel, or one that was measured to be wrong for some attributes. */
 const CONTRIB = [
-  'Attention', 'CDist', 'EmbedLayerNormalization', 'FusedConv', 'FusedGemm', 'FusedMatMul', 'GroupQueryAttention', 'Inverse', 'MultiHeadAttention',
+  'Attention', 'CDist', 'EmbedLayerNormalization', 'FusedConv', 'FusedGemm', 'FusedMatMul', 'GroupQueryAttention', 'MultiHeadAttention',
   'TransposeMatMul',
 ] // prettier-ignore
 
 /** Calls that the kernel refuses when they run, or answers wrongly, although it takes the operator. */
 const PARTLY: Readonly<Record<string, (ctx: LoweringContext) => boolean>> = {
-  ConvTranspose: ({ x }) => x[0].rank > 4,
+  ConvTranspose: brokenTransposedConv,
   GRU: ({ a }) => ((a.activations as readonly string[] | undefined)?.length ?? 0) > 0,
   LSTM: ({ a }) => ((a.activations as readonly string[] | undefined)?.length ?? 0) > 0,
-  Pad: ({ a }) => a.mode === 'wrap',
   Resize: ({ a }) => a.antialias === 1,
 }
 

@@ -4,13 +4,15 @@ import { defineLowering, type Lowering, type LoweringContext } from '../lowering
 import { onWebGpu } from '../support/webgpu.ts'
 
 /**
- * ONNX Runtime's WebGPU provider computes with 32-bit integers and only moves 64-bit ones, so an operator on int64 runs on the CPU. A value that
- * was cast from int32 is such an operator's way out: the operator is written on what stood before the cast, and the cast comes after it. So
+ * ONNX Runtime's WebGPU provider computes with 32-bit integers and at most reads 64-bit ones, so an operator on int64 runs on the CPU. A value that
+ * was cast to int64 is such an operator's way out: the operator is written on what stood before the cast, and the cast comes after it. So
  * casts wander down to the readers that need int64 (indices), which the provider has kernels for.
  */
 const narrow = (x: Tensor): Tensor | undefined => {
-  const before = madeBy(x, 'Cast')?.inputs[0]
-  return x.dtype === 'int64' && before?.dtype === 'int32' ? before : undefined
+  const before = x.dtype === 'int64' ? madeBy(x, 'Cast')?.inputs[0] : undefined
+  if (before?.dtype === 'int32') return before
+  // Positions that were computed as numbers.
+  return before?.dtype === 'float32' || before?.dtype === 'bool' ? before.cast('int32') : undefined
 }
 
 /** Small known numbers in int32. */
@@ -39,7 +41,20 @@ export const reshapeNarrow = moving('Reshape')
 export const squeezeNarrow = moving('Squeeze')
 export const unsqueezeNarrow = moving('Unsqueeze')
 export const transposeNarrow = moving('Transpose')
-export const expandNarrow = moving('Expand')
+
+export const concatNarrow = defineLowering({
+  op: 'Concat',
+  when: (ctx) => onWebGpu(ctx) && someNarrow(ctx) && ctx.step.inputs.every((_, i) => narrowAny(ctx.opt(i)) !== undefined),
+  lower: ({ b, step, opt }) => [
+    b
+      .emit(
+        'Concat',
+        step.inputs.map((_, i) => narrowAny(opt(i))),
+        step.a,
+      )[0]!
+      .cast('int64'),
+  ],
+})
 
 /** Comparisons and arithmetic of numbers that were int32: nothing that a model counts reaches 2^31. */
 export const compareNarrow = defineLowering({
