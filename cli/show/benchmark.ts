@@ -1,7 +1,7 @@
 import type { CommandOutput } from '../../engine/commands/index.ts'
 import { bytes, number, plain, table } from '../table.ts'
 
-export default function benchmark({ device, models, ratio }: CommandOutput<'benchmark'>): string {
+export default function benchmark({ device, models, ratio, slow }: CommandOutput<'benchmark'>): string {
   const rows = models.map(({ path, latencyMs: ms, throughput, peakBytes }) => [
     path,
     ...[ms.mean, ms.p50, ms.p90, ms.p95, ms.p99, throughput].map(number),
@@ -11,6 +11,11 @@ export default function benchmark({ device, models, ratio }: CommandOutput<'benc
     table(['model', 'mean ms', 'p50', 'p90', 'p95', 'p99', 'samples/s', 'peak memory'], rows),
     ...models.flatMap(({ path, layers }) => (layers ? [layerTable(path, layers)] : [])),
     ...(ratio ? [`ratio ${number(ratio.median)} [${ratio.ci95.map(number).join(', ')}] (median of pairs, 95 % interval)`] : []),
+    ...(slow
+      ? [
+          `${plain(slow.path)} is ${number(slow.speedup)} times as fast as the float model, because\n${slow.reasons.map((r) => `- ${plain(r.text)}`).join('\n')}`,
+        ]
+      : []),
     `on ${plain(typeof device === 'string' ? device : JSON.stringify(device))}`,
   ].join('\n\n')
 }

@@ -1,8 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { StillroomError } from '../errors.ts'
 import { random } from '../random.ts'
-import { physicalCores, probeDevices, type NodeTime, type Provider } from '../session/index.ts'
+import { readModel } from '../onnx/index.ts'
+import { integerKernels, physicalCores, probeDevices, type NodeTime, type Provider } from '../session/index.ts'
 import { peakMemory, PEAK_METHOD } from './memory.ts'
+import { copySpeed, FAST_ENOUGH, isQuantized, slowReasons, type SlowReason } from './slowness.ts'
 import { latencyOf, ratioOf, type Latency } from './statistics.ts'
 import { openSubject, type Subject } from './subject.ts'
 
@@ -43,6 +45,8 @@ export interface BenchmarkResult {
   models: Measured[]
   /** Time of the second model over that of the first, paired by round: above 1, the first is the faster one. */
   ratio?: { median: number; ci95: [number, number] }
+  /** Where one model is quantized, the other is not, and the quantized one is less than 1.1 times as fast: why, from its profile. */
+  slow?: { path: string; speedup: number; reasons: SlowReason[] }
 }
 
 /** Untimed calls before the first round: at least so many, and so many milliseconds. */
@@ -66,6 +70,7 @@ export async function benchmarkModels(o: BenchmarkOptions): Promise<BenchmarkRes
     for (const path of o.paths) subjects.push(await openSubject(path, batch, session))
     for (const subject of subjects) await warmUp(subject)
     const times = await interleave(subjects, repeats, o)
+    const ratio = times[1] ? ratioOf(times[0]!, times[1]) : undefined
     const layers = o.layers ? await profiles(o.paths, batch, session) : []
     const { cpu } = await probeDevices()
     return {
@@ -91,7 +96,8 @@ export async function benchmarkModels(o: BenchmarkOptions): Promise<BenchmarkRes
           ...(layers[i] ? { layers: layers[i] } : {}),
         }
       }),
-      ...(times[1] ? { ratio: ratioOf(times[0]!, times[1]) } : {}),
+      ...(ratio ? { ratio } : {}),
+      ...(ratio && provider === 'cpu' ? await explainSlow(o.paths, batch, session, ratio.median, layers) : {}),
     }
   } finally {
     for (const subject of subjects) await subject.session.release()
@@ -134,4 +140,30 @@ async function profiles(
     await profiled.release()
   }
   return out
+}
+
+/** Reasons where one of two models is quantized and hardly faster; of a file that is no ONNX (`.ort`) nothing is known. */
+async function explainSlow(
+  paths: readonly string[],
+  batch: number,
+  session: { threads: number | undefined; provider: Provider },
+  ratio: number,
+  known: readonly NodeTime[][],
+): Promise<Pick<BenchmarkResult, 'slow'>> {
+  if (!paths.every((path) => /\.onnx$/i.test(path))) return {}
+  const models = [await readModel(paths[0]!), await readModel(paths[1]!)] as const
+  const which = models.map(isQuantized).indexOf(true)
+  if (which < 0 || isQuantized(models[1 - which]!)) return {}
+  const speedup = which === 0 ? ratio : 1 / ratio
+  if (speedup >= FAST_ENOUGH) return {}
+  const times = known.length === 2 ? known : await profiles(paths, batch, session)
+  const { cpu } = await probeDevices()
+  const reasons = slowReasons({
+    quantized: models[which]!,
+    times: times[which]!,
+    floatTimes: times[1 - which]!,
+    kernels: integerKernels(cpu),
+    bandwidth: copySpeed(),
+  })
+  return { slow: { path: paths[which]!, speedup, reasons } }
 }

@@ -37,6 +37,14 @@ export const benchmark = command({
     ),
     /** Latency of `against` over latency of the model: above 1, the model is the faster one. */
     ratio: Ratio.optional(),
+    /** Where a quantized model is less than 1.1 times as fast as the float one: the reasons, those that concern most of its time first. */
+    slow: z
+      .looseObject({
+        path: z.string(),
+        speedup: z.number(),
+        reasons: z.array(z.looseObject({ id: z.string(), share: z.number(), text: z.string() })),
+      })
+      .optional(),
   }),
   events: workEvents,
 })

@@ -9,15 +9,13 @@ const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${wor
 export function commandText(name: CommandName, input: Readonly<Record<string, unknown>>): string {
   const { positional, input: schema } = commands[name]
   const fields = fieldsOf(schema)
-  const places = (positional as readonly string[]).flatMap((place) =>
-    input[place] === undefined ? [] : [quoted(String(input[place]))],
-  )
+  const places = positional.flatMap((place) => (input[place] === undefined ? [] : [quoted(String(input[place]))]))
   const flags = fields.flatMap(({ name: field, kind, default: fallback }) => {
     const value = input[field]
-    if (value === undefined || (positional as readonly string[]).includes(field)) return []
+    if (value === undefined || positional.includes(field)) return []
     if (JSON.stringify(value) === JSON.stringify(fallback)) return []
     if (kind === 'boolean') return [`--${value ? '' : 'no-'}${kebab(field)}`]
-    return [`--${kebab(field)}`, quoted(Array.isArray(value) ? value.join(',') : String(value as string | number))]
+    return [`--${kebab(field)}`, quoted(Array.isArray(value) ? value.join(',') : String(value))]
   })
   return ['stillroom', ...name.split('.'), ...places, ...flags].join(' ')
 }

@@ -9,7 +9,7 @@ import { random } from '../../random.ts'
 import { integerKernels, probeDevices } from '../../session/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { commandText } from './commandText.ts'
-import { handler, type HandlerContext } from './handler.ts'
+import { handler } from './handler.ts'
 import { quantizeOn, readSource } from './quantizing.ts'
 import { openData } from './trainingParts.ts'
 

@@ -169,7 +169,7 @@ export async function explainDrop(o: ExplainOptions): Promise<Explanation> {
   if (best && fix && fix.recovered > 0) {
     const whole = { ...choices, ...fix.choices }
     heldOut.fixed = judge(await ask(await o.requantize(whole), o.heldOut, target), truth)
-    chosen = { text: fix.text, cause: best.id, choices: whole, recovered: recovered(heldOut as Evidence, heldOut.fixed) }
+    chosen = { text: fix.text, cause: best.id, choices: whole, recovered: recovered(heldOut, heldOut.fixed) }
   }
   return {
     measure,
