@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { handlers, inProcess, makeClient, makeDispatcher } from '../../engine/commands/index.ts'
+import { hostileModel } from './hostile.ts'
 import { sharedData } from '../../tests/shared.ts'
 
 /** A model of the study: where its file and its data are. */
@@ -15,6 +16,8 @@ export interface StudyModel {
 
 interface Recipe {
   name: string
+  /** Made from another one by spreading the ranges of its channels by this factor. */
+  hostile?: { from: string; factor: number }
   data(): string | undefined
   bound: number
   /** Input of `train`; absent for a model that comes trained. */
@@ -60,7 +63,10 @@ const RECIPES: readonly Recipe[] = [
   },
 ]
 
-export const modelNames = RECIPES.map((r) => r.name)
+const CONSTRUCTED: readonly Recipe[] = [
+  { name: 'mobilenet-v2 hostile', data: cifar, bound: NaN, hostile: { from: 'mobilenet-v2', factor: 32 } },
+  { name: 'resnet-20 hostile', data: cifar, bound: NaN, hostile: { from: 'resnet-20', factor: 3 } },
+]
 
 /**
  * The study's models; those that are not in the cache folder are trained into it.
@@ -69,12 +75,17 @@ export const modelNames = RECIPES.map((r) => r.name)
 export async function studyModels(cache: string, only: readonly string[] | undefined, threads?: number): Promise<StudyModel[]> {
   mkdirSync(cache, { recursive: true })
   const out: StudyModel[] = []
-  for (const { name, data, bound, train, file } of RECIPES) {
+  for (const { name, data, bound, train, file, hostile } of [...RECIPES, ...CONSTRUCTED]) {
     if (only && !only.includes(name)) continue
     const place = data()
-    const path = file ? file() : join(cache, `${name}.onnx`)
+    const path = file ? file() : join(cache, `${name.replace(' ', '-')}.onnx`)
     if (place === undefined || path === undefined) continue
     if (train && !existsSync(path)) await trainInto(path, place, train, threads)
+    if (hostile) {
+      const [from] = await studyModels(cache, [hostile.from], threads)
+      if (!from) continue
+      await hostileModel(from.file, path, hostile.factor)
+    }
     out.push({ name, file: path, data: place, bound })
   }
   return out

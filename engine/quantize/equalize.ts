@@ -2,7 +2,7 @@ import { getInt, sizeOf, TensorData, usageOf, type Graph, type Node } from '../i
 import { isOutput } from '../passes/index.ts'
 
 /** Two layers with nothing between them that a positive factor could not pass. */
-interface Pair {
+export interface Pair {
   first: Node
   second: Node
   channels: number
@@ -29,7 +29,8 @@ export function equalize(graph: Graph): number {
   return pairs.length
 }
 
-function findPairs(graph: Graph): Pair[] {
+/** All such pairs of convolutions whose weights are their own. */
+export function findPairs(graph: Graph): Pair[] {
   const usage = usageOf(graph)
   const readersOf = (name: string) => usage.consumers.get(name) ?? []
   const own = (name: string | undefined): TensorData | undefined => {
@@ -58,35 +59,44 @@ function findPairs(graph: Graph): Pair[] {
   })
 }
 
-/** @returns the largest |log s| of the channels */
-function balance(graph: Graph, { first, second, channels }: Pair): number {
+const weightsOf = (graph: Graph, { first, second }: Pair): [TensorData, TensorData] => {
   const get = (name: string) => graph.initializers.get(name)!
-  const [w1, w2] = [get(first.inputs[1]!), get(second.inputs[1]!)]
-  const [a, b] = [Float32Array.from(w1.numbers()), Float32Array.from(w2.numbers())]
+  return [get(first.inputs[1]!), get(second.inputs[1]!)]
+}
+
+/** The channel between the two layers that each number of the second weight reads. */
+function channelIn(second: Node, w: TensorData, channels: number): (i: number) => number {
   const depthwise = getInt(second, 'group', 1) > 1
+  const taps = sizeOf(w.dims.slice(2))
+  return (i) => (depthwise ? Math.floor(i / taps) : Math.floor(i / taps) % channels)
+}
+
+/** @returns the largest |log s| of the channels */
+function balance(graph: Graph, pair: Pair): number {
+  const { second, channels } = pair
+  const [w1, w2] = weightsOf(graph, pair)
   const row = sizeOf(w1.dims.slice(1))
-  const taps = sizeOf(w2.dims.slice(2))
-  const channelOf = (i: number) => (depthwise ? Math.floor(i / taps) : Math.floor(i / taps) % channels)
+  const channelOf = channelIn(second, w2, channels)
   const [r1, r2] = [new Float64Array(channels), new Float64Array(channels)]
-  a.forEach((v, i) => (r1[Math.floor(i / row)] = Math.max(r1[Math.floor(i / row)]!, Math.abs(v))))
-  b.forEach((v, i) => (r2[channelOf(i)] = Math.max(r2[channelOf(i)]!, Math.abs(v))))
+  const widen = (r: Float64Array, c: number, v: number) => (r[c] = Math.max(r[c]!, Math.abs(v)))
+  Float32Array.from(w1.numbers()).forEach((v, i) => widen(r1, Math.floor(i / row), v))
+  Float32Array.from(w2.numbers()).forEach((v, i) => widen(r2, channelOf(i), v))
   // A channel without weights on one side has no range to balance.
   const s = Float64Array.from(r1, (r, c) => (r > 0 && r2[c]! > 0 ? Math.sqrt(r / r2[c]!) : 1))
-  a.forEach((v, i) => (a[i] = v / s[Math.floor(i / row)]!))
-  b.forEach((v, i) => (b[i] = v * s[channelOf(i)]!))
-  graph.initializers.set(first.inputs[1]!, TensorData.of('float32', w1.dims, a))
-  graph.initializers.set(second.inputs[1]!, TensorData.of('float32', w2.dims, b))
-  const bias = first.inputs[2]
-  if (bias) {
-    const old = get(bias)
-    graph.initializers.set(
-      bias,
-      TensorData.of(
-        'float32',
-        old.dims,
-        Float32Array.from(old.numbers(), (v, c) => v / s[c]!),
-      ),
-    )
-  }
+  divideChannels(graph, pair, s)
   return s.reduce((m, v) => Math.max(m, Math.abs(Math.log(v))), 0)
+}
+
+/** Divides the channels between two layers by positive factors; the float function stays the same. In place. */
+export function divideChannels(graph: Graph, pair: Pair, s: Float64Array): void {
+  const { first, second, channels } = pair
+  const [w1, w2] = weightsOf(graph, pair)
+  const row = sizeOf(w1.dims.slice(1))
+  const channelOf = channelIn(second, w2, channels)
+  const put = (name: string, old: TensorData, by: (v: number, i: number) => number) =>
+    graph.initializers.set(name, TensorData.of('float32', old.dims, Float32Array.from(old.numbers(), by)))
+  put(first.inputs[1]!, w1, (v, i) => v / s[Math.floor(i / row)]!)
+  put(second.inputs[1]!, w2, (v, i) => v * s[channelOf(i)]!)
+  const bias = first.inputs[2]
+  if (bias) put(bias, graph.initializers.get(bias)!, (v, c) => v / s[c]!)
 }
