@@ -6,7 +6,7 @@ import { modelsOf } from '../models.ts'
 import { encodeNpz } from '../npz.ts'
 import { handlers, inProcess, makeClient, makeDispatcher } from '../../engine/commands/index.ts'
 import { bindDims, fedInputs, findLogits, probeTypes, sampleFeeds } from '../../engine/inspect/index.ts'
-import { isFloat, sizeOf, TensorData } from '../../engine/ir/index.ts'
+import { isFloat, sizeOf, TensorData, type Graph } from '../../engine/ir/index.ts'
 import { readModel } from '../../engine/onnx/index.ts'
 import { random } from '../../engine/random.ts'
 
@@ -90,6 +90,8 @@ async function madeUp(file: string, path: string, length?: number): Promise<{ ba
   const y = types.get(findLogits(model).value)
   if (!y || !isFloat(y.dtype)) throw new Error('nothing of known shape to train for')
   const fed = fedInputs(model.graph).map((v) => v.name)
+  const edges = fed.find((name) => name === 'edge_index')
+  if (edges) return graphOf(path, model.graph, inputs, y.shape.at(-1)!)
   const leads = fed.every((name) => inputs.get(name)![0] === 1) && y.shape[0] === 1
   const sampleOf = (dims: readonly number[]) => (leads ? dims.slice(1) : dims)
   const samples = sizeOf(y.shape) > LARGE || !leads ? 2 : SAMPLES
@@ -103,4 +105,21 @@ async function madeUp(file: string, path: string, length?: number): Promise<{ ba
   arrays['y'] = TensorData.of('float32', [samples, sizeOf(y.shape)], targets)
   writeFileSync(path, encodeNpz(arrays))
   return { batch: samples / 2, sample: fed.map((name) => `[${sampleOf(inputs.get(name)!).join()}]`).join(' ') }
+}
+
+/** A data set of one graph, whose nodes are the samples: random edges and classes. */
+function graphOf(path: string, graph: Graph, inputs: ReadonlyMap<string, readonly number[]>, classes: number) {
+  const [features] = fedInputs(graph).filter((v) => v.name !== 'edge_index')
+  const [nodes = 0] = inputs.get(features!.name)!
+  const draw = random(1, 'graph')
+  const ints = (dims: readonly number[], below: number, at: number) =>
+    TensorData.from(
+      'int64',
+      dims,
+      Array.from({ length: sizeOf(dims) }, (_, i) => draw.fork(at).int(i, below)),
+    )
+  const x = sampleFeeds(graph, inputs, 1)![features!.name]!
+  const arrays = { x: x.toTensor(), edge_index: ints([2, 4 * nodes], nodes, 1), y: ints([nodes], classes, 2) }
+  writeFileSync(path, encodeNpz(arrays))
+  return { batch: 1, sample: `a graph of ${nodes} nodes` }
 }

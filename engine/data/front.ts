@@ -128,7 +128,7 @@ export const inputsOf = (set: DataSet, p: AnyPreprocess | undefined): InputSpec[
 export function batchInputs(set: DataSet, p: AnyPreprocess | undefined, batch: number): InputSpec[] {
   const lead = set.kind === 'graph' ? set.length : batch
   const own = frontEnd(set, p).inputs.map(({ name, shape }) => ({ name, shape: [lead, ...shape] }))
-  return [...own, ...(set.shared ?? []).map(({ name, shape }) => ({ name, shape }))]
+  return [...own, ...(set.shared ?? []).map(({ name, shape, values }) => ({ name, shape, values }))]
 }
 
 /** One line for the person; undefined for images, which say it themselves. */

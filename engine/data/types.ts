@@ -88,6 +88,8 @@ export type RawBatch = ImageBatch | MixedImageBatch | TensorBatch | AudioBatch |
 export interface InputSpec {
   name: string
   shape: readonly number[]
+  /** Where they are the same in every batch. */
+  values?: Float32Array
 }
 
 /** An input that is the same for all samples: the edges of a graph, a sample rate. `shape` is whole, without a batch. */

@@ -1,7 +1,8 @@
 import type { BatchInput, InputSpec } from '../data/index.ts'
 import { ModelError, OptionError } from '../errors.ts'
 import { fedInputs, dtypeOf, shapeOf } from '../inspect/index.ts'
-import { TensorData, type DataType, type Graph, type ValueInfo } from '../ir/index.ts'
+import { isFloat, TensorData, type DataType, type Graph, type ValueInfo } from '../ir/index.ts'
+import type { Builder, Tensor } from '../ops/index.ts'
 import { Value } from '../session/index.ts'
 
 export interface BoundInput {
@@ -33,6 +34,10 @@ export function withoutBatch(shape: readonly number[], name: string): readonly n
     hint: '--batch 1, with --accumulate for the mean of several samples in a step',
   })
 }
+
+/** An input of whole numbers that are the same in every batch, as a constant; undefined for others. */
+export const constantOf = (b: Builder, { name, shape, values }: InputSpec, dtype: DataType): Tensor | undefined =>
+  values && !isFloat(dtype) ? b.constant(TensorData.of('float32', shape, values).as(dtype), name) : undefined
 
 /** Whether a model takes one sample at a time, its inputs having no axis for the batch. */
 export const takesOneSample = (graph: Graph, data: readonly Known[]): boolean =>

@@ -3,7 +3,7 @@ import { ModelError } from '../errors.ts'
 import type { Model } from '../ir/index.ts'
 import { inlineFunctions, upgradeOpset } from '../onnx/index.ts'
 import { inlineGraph, newBuilder, type Tensor } from '../ops/index.ts'
-import { bindInputs, withoutBatch } from './bindInputs.ts'
+import { bindInputs, constantOf, withoutBatch } from './bindInputs.ts'
 import type { Net } from './program.ts'
 
 /** A model as a network of the step graph: functions inlined, opset raised. Names of weights stay. */
@@ -16,7 +16,8 @@ export function shapesOf({ model: { graph } }: Pick<Net, 'model'>, inputs: reado
   const b = newBuilder()
   const fed = bindInputs(graph, inputs).map(({ name, dtype, from, single }) => {
     const { shape } = inputs[from]!
-    return [name, b.input(name, dtype, single ? withoutBatch(shape, name) : shape)] as const
+    const known = constantOf(b, inputs[from]!, dtype)
+    return [name, known ?? b.input(name, dtype, single ? withoutBatch(shape, name) : shape)] as const
   })
   return inlineGraph(b, graph, new Map(fed))
 }

@@ -6,7 +6,7 @@ import { inlineGraph, newBuilder, withFedDraws, type Builder, type DrawKind, typ
 import { lower, recompute, type Target } from '../passes/index.ts'
 import type { LossContext, Method, Network, Term } from '../methods/index.ts'
 import type { Optimizer } from '../optim/index.ts'
-import { bindInputs, takesOneSample, withoutBatch, type BoundInput } from './bindInputs.ts'
+import { bindInputs, constantOf, takesOneSample, withoutBatch, type BoundInput } from './bindInputs.ts'
 import type { FakeQuantization } from './fakeQuantize.ts'
 import { finish, type InPlaceUpdate } from './finish.ts'
 import { PARAM } from './seen.ts'
@@ -147,7 +147,7 @@ export function compileStep(spec: StepSpec): Program {
   })
   return {
     model,
-    inputs: data.map((d) => d.bound),
+    inputs: data.flatMap((d) => (d.t.value ? [] : [d.bound])),
     state,
     changes: [...next.keys()],
     losses: [...weighted.keys(), 'total'],
@@ -171,7 +171,9 @@ function dataInputs(b: Builder, { student, teacher, inputs, target }: StepSpec):
     // WebGPU has no kernels on int64 but for moving it; the lowering keeps what comes of an int32 narrow.
     const dtype = target.provider === 'webgpu' && asked === 'int64' ? 'int32' : asked
     const name = from === 0 ? 'x' : `x/${inputs[from]!.name}`
-    return { bound: { name, dtype, from }, t: b.input(name, dtype, inputs[from]!.shape) }
+    // Edges of a graph, say: operators whose output shapes depend on them can be compiled.
+    const known = target.provider === 'cpu' ? constantOf(b, inputs[from]!, dtype) : undefined
+    return { bound: { name, dtype, from }, t: known ?? b.input(name, dtype, inputs[from]!.shape) }
   })
 }
 
