@@ -26,9 +26,36 @@ class Quantizing {
   )
   readonly result = $derived(this.current?.state === 'done' ? (this.current.result as QuantizeResult) : undefined)
 
+  /** The search for a cause that belongs to the result on the page. */
+  readonly diagnosis = $derived(
+    app.queue.jobs.find((job) => job.command === 'why' && this.result && job.input['quantized'] === this.result.model),
+  )
+
   use(model: string, data?: string): void {
     this.model = model
     if (data) this.data = data
+  }
+
+  /** Ask why the result is worse than the float model it was made of. */
+  async explain(): Promise<void> {
+    const input = this.current?.input
+    if (!this.result || !input) return
+    const { model, data, split, labels, preprocess, seed } = input
+    const shared = Object.fromEntries(Object.entries({ split, labels, preprocess, seed }).filter(([, v]) => v !== undefined))
+    try {
+      const title = `Why ${this.result.scheme} loses on ${fileName(String(data))}`
+      await app.door.jobs.add('why', { model, data, quantized: this.result.model, ...shared }, { title })
+    } catch (error) {
+      app.fail(error)
+    }
+  }
+
+  /** Quantize again as the diagnosis says, into a run of its own; the form shows what changed. */
+  async apply(fix: Record<string, unknown>): Promise<void> {
+    const { model, data, out: _out, store: _store, ...options } = fix
+    this.use(String(model), String(data))
+    this.options = { ...options }
+    await this.start()
   }
 
   async start(): Promise<void> {

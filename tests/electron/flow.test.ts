@@ -98,11 +98,11 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
         teacher: 'mnist-burn-cnn.onnx',
         data: 'digits',
         template: 'small-cnn',
-        fields: { Name: 'First', Steps: '600', 'Eval every': '100', 'Checkpoint every': '20' },
+        fields: { Name: 'First', Steps: '240', 'Eval every': '20', 'Checkpoint every': '20' },
       })
       await page.getByText('Less by').waitFor({ timeout: 120_000 })
       await page.getByRole('button', { name: 'Forecast', exact: true }).click()
-      await page.getByText(/for 600 steps/).waitFor({ timeout: 120_000 })
+      await page.getByText(/for 240 steps/).waitFor({ timeout: 120_000 })
     })
 
     let paused = 0
@@ -118,8 +118,8 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
       await page.getByRole('button', { name: 'Pause', exact: true }).click()
       await waitForState(page, 'Paused')
       paused = await stepsDone(page)
-      expect(paused).toBeGreaterThan(100)
-      expect(paused).toBeLessThan(600)
+      expect(paused).toBeGreaterThan(20)
+      expect(paused).toBeLessThan(240)
     })
 
     step('quits, starts again and resumes', async () => {
@@ -131,12 +131,12 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
       await page.getByText(`Resumed from step ${paused}`).waitFor({ timeout: 120_000 })
       await waitForResult(page)
       await waitForState(page, 'Done')
-      // The curves hold what was before the quit as well: 600 steps and no gap, as the store has them.
+      // The curves hold what was before the quit as well: 240 steps and no gap, as the store has them.
       const db = new Database(join(store, 'store.sqlite'), { readonly: true })
       const steps = db.prepare("SELECT step FROM metrics WHERE split = 'train' AND name = 'total' ORDER BY step").pluck().all()
       db.close()
       expect(new Set(steps).size).toBe(steps.length)
-      expect(Math.max(...(steps as number[]))).toBe(600)
+      expect(Math.max(...(steps as number[]))).toBe(240)
     })
 
     step('shows the answers of teacher and student side by side', async () => {
@@ -160,7 +160,7 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
     })
 
     step('shows a run whose engine was killed, and resumes it', async () => {
-      await makePlan(page, { data: 'digits', template: 'mlp', fields: { Name: 'Second', Steps: '3000' } })
+      await makePlan(page, { data: 'digits', template: 'mlp', fields: { Name: 'Second', Steps: '300' } })
       await start(page, 50)
       process.kill(enginePid(store), 'SIGKILL')
       await waitForState(page, 'Interrupted')

@@ -18,12 +18,15 @@ const SIZES = [
   { width: 1920, height: 1080, folder: join(REPOSITORY, 'dist', 'screenshots') },
 ]
 
-/** One view in each size and each scheme. */
-async function shoot(page: Page, name: string): Promise<void> {
-  await page.locator('main').evaluate((main) => main.scrollTo(0, 0))
+/** One view in each size and each scheme, from its top or from a part of it on. */
+async function shoot(page: Page, name: string, part?: string): Promise<void> {
   for (const { width, height, folder } of SIZES) {
     mkdirSync(folder, { recursive: true })
     await page.setViewportSize({ width, height })
+    await page.locator('main').evaluate((main, part) => {
+      const section = part && document.querySelector(part)?.closest('section')
+      main.scrollTo(0, section ? section.getBoundingClientRect().top + main.scrollTop - 24 : 0)
+    }, part)
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme })
       await page.waitForTimeout(700)
@@ -83,15 +86,15 @@ async function main(): Promise<void> {
       data: 'builtin:glyphs',
       template: 'small-cnn',
       method: 'Soft labels',
-      fields: { Epochs: '1' },
+      fields: { Epochs: '2', 'Eval every': '20' },
     })
     await page.getByText('Less by').waitFor({ timeout: 120_000 })
     await shoot(page, 'plan')
-    await start(page, 60)
+    await start(page, 100)
     await shoot(page, 'run')
     await waitForResult(page)
     await shoot(page, 'run-done')
-    await makePlan(page, { data: 'builtin:glyphs', template: 'mlp', fields: { Epochs: '1' } })
+    await makePlan(page, { data: 'builtin:glyphs', template: 'mlp', fields: { Epochs: '2', 'Eval every': '20' } })
     await start(page)
     await waitForResult(page)
 
@@ -108,8 +111,12 @@ async function main(): Promise<void> {
     await page.locator('.row-line').nth(1).click()
     await page.locator('aside').getByRole('button', { name: 'Open' }).click()
     await waitForResult(page)
+    await page.getByRole('button', { name: 'Compare on samples' }).click()
+    await page.locator('.sample').first().waitFor({ timeout: 120_000 })
+    await shoot(page, 'samples', '#samples')
     await quantize(page)
     await shoot(page, 'quantize')
+    await shoot(page, 'quantize-graph', '#quantize-graph')
     await go(page, 'Benchmark')
     await page.getByLabel('Model', { exact: true }).selectOption({ index: 2 })
     await page.getByLabel('Against', { exact: true }).selectOption({ label: 'teacher.onnx' })
