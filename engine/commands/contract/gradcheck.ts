@@ -16,14 +16,25 @@ export const gradcheck = command({
   output: z.looseObject({
     passed: z.boolean(),
     order: z.number().int(),
+    seed: z.number().int(),
+    /** Element type of the comparison. */
+    dtype: z.enum(['float64', 'float32']),
     maxRelativeError: z.number(),
+    /** Share of the entries whose stencil crosses a kink, at most 0.05; and entries compared. */
+    skippedShare: z.number(),
+    checked: z.number().int(),
+    /** Tensors with nothing but slopes that vanish: they agree, but prove nothing. */
+    vacuous: z.number().int(),
+    /** Shapes that the inputs were given. */
+    inputs: z.record(z.string(), z.array(z.number().int())),
     tensors: z.array(
       z.looseObject({
         name: z.string(),
         relativeError: z.number(),
         checked: z.number().int(),
         /** Entries whose stencil crosses a kink. */
-        skipped: z.number().int().optional(),
+        skipped: z.number().int(),
+        vacuous: z.boolean(),
       }),
     ),
   }),

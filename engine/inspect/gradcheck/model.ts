@@ -61,7 +61,7 @@ export interface GradcheckResult {
   /** Tensors with nothing but slopes that vanish: they agree, but prove nothing. */
   vacuous: number
   /** Shapes that the inputs were given. */
-  inputs: Record<string, readonly number[]>
+  inputs: Record<string, number[]>
   tensors: TensorCheck[]
 }
 
@@ -79,7 +79,7 @@ export async function gradcheck(model: Model, o: GradcheckOptions): Promise<Grad
   let inputs: GradcheckResult['inputs'] = {}
   const make = (dtype: Precision['dtype']): Subject => {
     const { subject, shapes } = fitting(retype(upgraded, dtype).graph, dtype, o)
-    inputs = Object.fromEntries(shapes)
+    inputs = Object.fromEntries([...shapes].map(([name, dims]) => [name, [...dims]]))
     return subject
   }
   const check = await checkInBestPrecision(make, { ...o, optimize: upgraded.graph.nodes.length > LARGE })
