@@ -19,4 +19,6 @@ export {
   type ValueGrid,
 } from './fakeQuantize.ts'
 export * from './inPlace.ts'
+export { deviceOf, type Device } from './device.ts'
 export type { InPlaceUpdate } from './finish.ts'
+export * from './tuning.ts'
