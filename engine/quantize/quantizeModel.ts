@@ -10,6 +10,7 @@ import { compare, observe, type RunOptions, type Samples } from './calibrate.ts'
 import { equalize } from './equalize.ts'
 import { Histogram } from './histogram.ts'
 import { inputMeans } from './biasCorrection.ts'
+import { keepFloat } from './keepFloat.ts'
 import { makePlan, type Group, type Plan } from './plan.ts'
 import { toOperators } from './qoperator.ts'
 import { reconstruct, type GridWeight } from './reconstruct/index.ts'
@@ -116,6 +117,7 @@ export async function quantizeModel(model: Model, options: QuantizeOptions): Pro
     levels,
     inputMeans: options.biasCorrection ? await inputMeans(float, plan, options.samples, options) : undefined,
   })
+  keepFloat(quantized.graph)
   eliminateDead.run(quantized.graph)
   if (domain !== '') quantized.opsets.set(domain, 1)
   if (options.format === 'qoperator') {

@@ -3,6 +3,7 @@ import { cloneModel, redirect } from '../../passes/index.ts'
 import eliminateDead from '../../passes/rewrites/eliminate-dead.ts'
 import { Emitter } from '../emitter.ts'
 import { IntegerReader, realsOf } from '../integers.ts'
+import { keepFloat } from '../keepFloat.ts'
 import type { Pair, RoundedValue } from './match.ts'
 
 /** The float model with the weights and biases that the integers stand for; activations are not rounded. */
@@ -25,6 +26,7 @@ export function activationsOnly(integer: Model, float: Model, pairs: readonly Pa
   const e = new Emitter(copy.graph)
   for (const pair of pairs) restoreWeights(copy, e, float, pair)
   eliminateDead.run(copy.graph)
+  keepFloat(copy.graph)
   return copy
 }
 
@@ -46,6 +48,7 @@ export function withFloatLayer(integer: Model, float: Model, pair: Pair, values:
     }
   }
   eliminateDead.run(copy.graph)
+  keepFloat(copy.graph)
   return copy
 }
 
