@@ -23,6 +23,7 @@ export const lower = (
   const fused = fuseBlocked(lowered.b, outputs.map(lowered.at))
   return { b: fused.b, at: (old) => fused.at(lowered.at(old)) }
 }
+export type { Plan, Question } from './forms.ts'
 export { recompute } from './recompute.ts'
 export * from './rewrite.ts'
 export { rewrites } from './rewrites/list.gen.ts'

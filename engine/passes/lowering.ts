@@ -1,11 +1,16 @@
 import { Builder, PRIVATE, replay, type AttrValue, type Slots, type Step, type Tensor } from '../ops/index.ts'
 import { BugError } from '../errors.ts'
+import type { Plan, Question } from './forms.ts'
 
 /** What the machine that will run the graph can do. */
 export interface Target {
   provider: 'cpu' | 'webgpu' | 'cuda' | 'dml' | 'coreml'
   /** Channels in a block of ONNX Runtime's NCHWc kernels as probed on this machine; 1 where they cannot be used. */
   block: number
+  /** Forms of operators that were measured to be the fastest here, by question; the usual ones where left out. */
+  plan?: Plan | undefined
+  /** Told of every operator that has several forms. */
+  ask?: ((q: Question) => void) | undefined
 }
 
 export interface LoweringContext {

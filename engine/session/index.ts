@@ -9,3 +9,4 @@ export { nativeAddon, nativeStatus, type NativeAddon, type NativeOutcome, type N
 export { requireProvider, whyNot } from './provider.ts'
 export { download, keepsState, type Download } from './deviceState.ts'
 export { copiesIn, fallbacksIn, showFallbacks, type Fallback } from './placement.ts'
+export { runtimeVersion } from './runtimeVersion.ts'

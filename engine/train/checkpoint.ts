@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { dirname } from 'node:path'
 import { DataError } from '../errors.ts'
 import { byteLength, sizeOf, TensorData, type DataType } from '../ir/index.ts'
+import type { Plan } from '../passes/index.ts'
 import type { UpdatePlace } from './inPlace.ts'
 
 /** Everything a run needs to go on as if it had never stopped. Tensors are in plain layout, whatever the compiled step uses. */
@@ -15,6 +16,8 @@ export interface Checkpoint {
   stale: number
   /** Where parameters were updated; the graph when left out. */
   update?: UpdatePlace | undefined
+  /** Forms of operators that were chosen for this machine; the usual ones when left out. */
+  plan?: Plan | undefined
 }
 
 const MAGIC = 'STILLROOM-CKPT-1'
@@ -29,6 +32,7 @@ export function writeCheckpoint(path: string, c: Checkpoint): void {
     step: c.step,
     stale: c.stale,
     update: c.update,
+    plan: c.plan,
     best: c.best && { step: c.best.step, score: c.best.score },
     tensors: tensors.map(({ name, part, data }) => ({ name, part, dtype: data.dtype, dims: data.dims })),
   }
@@ -68,6 +72,7 @@ export function readCheckpoint(path: string): Checkpoint {
     step: number
     stale: number
     update?: UpdatePlace
+    plan?: Plan
     best?: { step: number; score: number }
     tensors: { name: string; part: string; dtype: DataType; dims: number[] }[]
   }
@@ -82,5 +87,12 @@ export function readCheckpoint(path: string): Checkpoint {
     into.set(t.name, new TensorData(t.dtype, t.dims, () => slice))
     at += size
   }
-  return { step: head.step, state, stale: head.stale, update: head.update, best: head.best && { ...head.best, weights } }
+  return {
+    step: head.step,
+    state,
+    stale: head.stale,
+    update: head.update,
+    plan: head.plan,
+    best: head.best && { ...head.best, weights },
+  }
 }

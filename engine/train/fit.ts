@@ -3,9 +3,10 @@ import { makeBatcher, type Augment, type Batcher, type Splits } from '../data/in
 import { TensorData } from '../ir/index.ts'
 import type { Method } from '../methods/index.ts'
 import { emaDecayAt, findOptimizer, findSchedule, parseOptions, rateAt } from '../optim/index.ts'
-import type { Target } from '../passes/index.ts'
+import type { Plan, Target } from '../passes/index.ts'
 import { random } from '../random.ts'
 import { createSession, Value, type Provider, type Session } from '../session/index.ts'
+import type { Tuner } from '../tune/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { FakeQuantization } from './fakeQuantize.ts'
 import { feedsOf } from './bindInputs.ts'
@@ -13,9 +14,10 @@ import { deviceOf, type Device } from './device.ts'
 import { advance, updatePlace, type UpdatePlace } from './inPlace.ts'
 import { makeJudge } from './judge.ts'
 import type { Samples } from './logits.ts'
-import { compileStep, type Draw, type Init, type Mask, type Net, type Program, type StepSpec } from './program.ts'
+import { type Draw, type Init, type Mask, type Net, type Program, type StepSpec } from './program.ts'
 import { chosenSamples } from './select.ts'
 import { spansOf, type Span } from './spans.ts'
+import { compileTuned } from './tuning.ts'
 import { teacherFeed, teacherRows, type TeacherFeed } from './teacher.ts'
 import type { Task } from './task.ts'
 import { weightsReader } from './weights.ts'
@@ -60,6 +62,8 @@ export interface FitOptions {
   target: Target
   /** Where parameters are updated; the better place for the machine when left out. An interrupted run goes on where it was. */
   update?: UpdatePlace | undefined
+  /** Chooses between forms of operators; the usual ones when left out. An interrupted run goes on with what was chosen. */
+  tuner?: Tuner | undefined
   /** Use teacher outputs of the unaugmented samples for every view (a control of some checks; never the default). */
   cleanTeacher?: boolean | undefined
   /** Where a frozen teacher's outputs are kept between runs, and the hash of its file; in memory only when absent. */
@@ -123,6 +127,7 @@ export async function fit(given: FitOptions): Promise<Fit> {
   const first = step
   const started = performance.now()
   let stopped: Fit['stopped'] = 'end'
+  let plan = o.resume?.plan ?? {}
   const { place: update, lost } = updatePlace({
     ...o,
     optimizer: findOptimizer(o.optimizer),
@@ -130,13 +135,14 @@ export async function fit(given: FitOptions): Promise<Fit> {
   })
   if (lost) o.on.message?.('warning', `the run began with the native addon (${lost} now): the last bits of its weights may differ`)
   // Copies: the memory of the state is changed or freed by the next step.
-  const snapshot = async (): Promise<Checkpoint> => ({ step, state: copied(await device.read(state)), best, stale, update })
+  const snapshot = async (): Promise<Checkpoint> => ({ step, state: copied(await device.read(state)), best, stale, update, plan })
 
   for (const span of spansOf(stages, o.steps, o.qat?.freezeAfter)) {
     const { stage, from, to } = span
     if (step >= span.end || stopped !== 'end') continue
     if (span.start === from) o.on.stage?.(stage.name, span.index + 1, stages.length)
-    const run = await compileStage(o, span, batcher, teacher, update, device)
+    const run = await compileStage(o, span, batcher, teacher, update, device, plan)
+    plan = run.plan
     // A stage is a training of its own: moments of another loss would scale its first steps wrongly.
     if (step === from) state = new Map([...state].filter(([name]) => !name.startsWith('slot/')))
     state = begin(run.programs, await device.read(state), o.seed)
@@ -225,6 +231,7 @@ async function compileStage(
   teacher: TeacherFeed,
   update: UpdatePlace,
   device: Device,
+  known: Plan,
 ) {
   const optimizer = findOptimizer(o.optimizer)
   const optimizerOptions = parseOptions(optimizer, {
@@ -257,8 +264,10 @@ async function compileStage(
   const modes: StepSpec['mode'][] = o.accumulate > 1 ? ['accumulate', 'update'] : ['both']
   const settings = { threads: o.threads, provider: o.provider, deterministic: o.threads === 1, name: 'training step' }
   const compiled: { program: Program; session: Session }[] = []
+  let plan = known
   for (const mode of modes) {
-    const program = compileStep(spec(mode))
+    const { program, plan: answered } = await compileTuned(spec(mode), plan, o.tuner)
+    plan = answered
     compiled.push({ program, session: await createSession(program.model, { ...settings, ...device.settings(program) }) })
   }
   const last = compiled.at(-1)!
@@ -295,6 +304,7 @@ async function compileStage(
   }
   return {
     programs: compiled.map((c) => c.program),
+    plan,
     schedule,
     scheduleOptions: parseOptions(schedule),
     step,
