@@ -6,12 +6,13 @@ import { parseArgs } from 'node:util'
 import { median, ratioOf } from '../engine/benchmark/index.ts'
 import { encodeNpz } from './npz.ts'
 import { arraysOf, batchesOf } from './train/data.ts'
+import type { UpdatePlace } from '../engine/train/index.ts'
 import { startSide, type Answer, type Side } from './train/side.ts'
 import { workloads, type Workload } from './train/workloads.ts'
 
 export const title = 'Training steps beside PyTorch, in turn'
 export const help =
-  '--python FILE (an interpreter with PyTorch; or STILLROOM_PYTHON) --only NAMES --rounds 7 --threads 2 --check (compare losses) --block N --compile --cpu (time on the processor: with 1 thread, fit for a busy machine); 5 minutes'
+  '--python FILE (an interpreter with PyTorch; or STILLROOM_PYTHON) --only NAMES --rounds 7 --threads 2 --check (compare losses) --block N (1: portable) --update graph --tune off --compile --cpu (time on the processor: with 1 thread, fit for a busy machine); 5 minutes'
 
 /** Largest mean of our time over the peer's: over all, over the distilled convolutional ones, and of each. */
 const GOAL = { all: 0.95, distilled: 0.85, each: 1.25 }
@@ -50,6 +51,8 @@ export default async function bench(argv: readonly string[]) {
       rounds: { type: 'string' },
       threads: { type: 'string' },
       block: { type: 'string' },
+      update: { type: 'string' },
+      tune: { type: 'string' },
       check: { type: 'boolean' },
       compile: { type: 'boolean' },
       cpu: { type: 'boolean' },
@@ -63,7 +66,9 @@ export default async function bench(argv: readonly string[]) {
     python,
     rounds: Number(o.rounds ?? 7),
     threads: o.threads ?? '2',
-    block: o.block ?? 'probe',
+    block: o.block === undefined ? undefined : Number(o.block),
+    update: o.update as UpdatePlace | undefined,
+    tune: o.tune !== 'off',
     check: o.check ?? false,
     compile: o.compile ?? false,
     cpu: o.cpu ?? false,
@@ -123,7 +128,9 @@ interface Settings {
   python: string | undefined
   rounds: number
   threads: string
-  block: string
+  block: number | undefined
+  update: UpdatePlace | undefined
+  tune: boolean
   check: boolean
   compile: boolean
   /** Time on the processor instead of the clock's. */
@@ -135,7 +142,8 @@ async function measure(w: Workload, s: Settings): Promise<{ row: Row; peer: Reco
   const folder = mkdtempSync(join(tmpdir(), 'stillroom-bench-'))
   const sides: Side[] = []
   try {
-    const ours = await startSide(process.execPath, [join(import.meta.dirname, 'train', 'ours.ts'), w.name, s.threads, s.block])
+    const options = JSON.stringify({ threads: Number(s.threads), block: s.block, update: s.update, tune: s.tune })
+    const ours = await startSide(process.execPath, [join(import.meta.dirname, 'train', 'ours.ts'), w.name, options])
     sides.push(ours)
     if (s.python) {
       writeFileSync(join(folder, 'arrays.npz'), encodeNpz(arraysOf(w, batchesOf(w))))

@@ -2,16 +2,28 @@ import { findMethod } from '../../engine/methods/index.ts'
 import { findOptimizer, parseOptions } from '../../engine/optim/index.ts'
 import { TensorData } from '../../engine/ir/index.ts'
 import { createSession, Value, type NodeTime } from '../../engine/session/index.ts'
-import { compileStep, feedsOf, toNet, type Program, type StepSpec } from '../../engine/train/index.ts'
+import {
+  advance,
+  compileTuned,
+  feedsOf,
+  toNet,
+  updatePlace,
+  type Program,
+  type StepSpec,
+  type UpdatePlace,
+} from '../../engine/train/index.ts'
+import { planOf, tune, type Tuner } from '../../engine/tune/index.ts'
 import type { TrainBatch } from './data.ts'
+import type { Plan } from '../../engine/passes/index.ts'
 import type { Workload } from './workloads.ts'
 
 /** The step as the trainer would compile it. */
-export function specOf(w: Workload, block: number): StepSpec {
+export function specOf(w: Workload, block: number, update?: UpdatePlace): StepSpec {
   const optimizer = findOptimizer(w.optimizer)
   const weightDecay = w.optimizer === 'adamw' ? 0.01 : 0
   const options = w.optimizer === 'sgd' ? { momentum: 0.9 } : { weightDecay }
   const kd = findMethod('hinton-kd')
+  const place = updatePlace({ optimizer, methods: [], provider: 'cpu', update })
   return {
     student: toNet(w.student(), 'logits'),
     teacher: w.teacher && { net: toNet(w.teacher(), 'logits') },
@@ -29,6 +41,7 @@ export function specOf(w: Workload, block: number): StepSpec {
     labelSmoothing: 0,
     mode: 'both',
     accumulate: 1,
+    inPlace: place.place === 'native',
     target: { provider: 'cpu', block },
   }
 }
@@ -43,6 +56,8 @@ function targetOf(w: Workload, labels: Float32Array): Float32Array {
 
 export interface Stepper {
   readonly program: Program
+  /** Forms of operators that were chosen here. */
+  readonly plan: Plan
   /** Trains on the next batch; the loss before. */
   step(): Promise<number>
   profile(): NodeTime[]
@@ -53,10 +68,17 @@ export interface Stepper {
 export async function openStep(
   w: Workload,
   batches: readonly TrainBatch[],
-  o: { block: number; threads: number; profile?: boolean },
+  o: {
+    block: number
+    threads: number
+    update?: UpdatePlace | undefined
+    tune?: boolean | undefined
+    profile?: boolean | undefined
+  },
 ): Promise<Stepper> {
-  const spec = specOf(w, o.block)
-  const program = compileStep(spec)
+  const spec = specOf(w, o.block, o.update)
+  const tuner: Tuner = async (questions) => planOf(await tune(questions, o.threads))
+  const { program, plan } = await compileTuned(spec, {}, o.tune === false ? undefined : tuner)
   const session = await createSession(program.model, { threads: o.threads, profile: o.profile, name: 'step' })
   const feeds = batches.map(({ inputs, labels }) => ({
     ...feedsOf(
@@ -74,13 +96,14 @@ export async function openStep(
   let at = 0
   return {
     program,
+    plan,
     async step() {
       const given: Record<string, Value> = { ...Object.fromEntries(state), ...feeds[at % feeds.length]! }
       given.lr = Value.from('float32', [], [w.lr])
-      for (const [key, value] of Object.entries(spec.optimizer.hostScalars?.(at, spec.optimizerOptions) ?? {}))
-        given[`optimizer/${key}`] = Value.from('float32', [], [value])
+      const scalars = spec.optimizer.hostScalars?.(at, spec.optimizerOptions) ?? {}
+      for (const [key, value] of Object.entries(scalars)) given[`optimizer/${key}`] = Value.from('float32', [], [value])
       const out = await session.run(given)
-      for (const key of program.changes) state.set(key, out[`next/${key}`]!)
+      advance(program, state, out, { lr: w.lr, scalars, threads: o.threads })
       at++
       return Number(out['loss/total']!.data[0])
     },
