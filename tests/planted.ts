@@ -5,7 +5,15 @@ import { applyPasses, cloneModel } from '../engine/passes/index.ts'
 import dropIdentity from '../engine/passes/rewrites/drop-identity.ts'
 import eliminateDead from '../engine/passes/rewrites/eliminate-dead.ts'
 import foldBatchNorm from '../engine/passes/rewrites/fold-batch-norm.ts'
-import { quantizeModel, samplesFor, type Choices } from '../engine/quantize/index.ts'
+import {
+  answersOf,
+  explainDrop,
+  judge,
+  quantizeModel,
+  samplesFor,
+  type Choices,
+  type Explanation,
+} from '../engine/quantize/index.ts'
 import { random, type Random } from '../engine/random.ts'
 import { createSession } from '../engine/session/index.ts'
 import { buildTemplate } from '../engine/students/index.ts'
@@ -303,11 +311,51 @@ const saturation: Plant = async (g, draw) => {
 }
 
 /** By the id of the cause that must be named. */
-export const PLANTS: Readonly<Record<string, Plant>> = {
+const PLANTS: Readonly<Record<string, Plant>> = {
   'dead-channel': deadChannel,
   'outlier-activation': outlier,
   'wrong-preprocessing': wrongPreprocessing,
   'few-samples': fewSamples,
   'sensitive-layer': sensitiveLayer,
   saturation,
+}
+
+export const FAULTS = Object.keys(PLANTS)
+
+/** A planted fault must do harm: so much of the accuracy on the samples that decide. Draws that do less are drawn again. */
+const HARM = 0.05
+const DRAWS = 12
+
+/** Plants a fault that costs at least five points of accuracy. */
+export async function plant(id: string, g: Grown, seed: number): Promise<Planted> {
+  const bench = { dataset: g.dataset, preprocess: g.preprocess, threads: 1 }
+  const indices = g.splits.validation.slice(0, 200)
+  for (let i = 0; i < DRAWS; i++) {
+    const planted = await PLANTS[id]!(g, random(seed, 'plant').fork(id).fork(i))
+    const float = await answersOf(planted.float, bench, indices, 'here')
+    const found = judge(await answersOf(planted.quantized, bench, indices, planted.target === 'pairs' ? 'pairs' : 'exact'), float)
+    if (judge(float, float).value - found.value >= HARM) return planted
+  }
+  throw new Error(`no draw of '${id}' did harm`)
+}
+
+/** What `why` says. @param most samples that decide, and that judge */
+export function explainPlanted(g: Grown, planted: Planted, here: 'exact' | 'pairs' | 'unknown', most = 1000): Promise<Explanation> {
+  return explainDrop({
+    ...planted,
+    here,
+    dataset: g.dataset,
+    preprocess: g.preprocess,
+    threads: 1,
+    calibration: g.splits.train.slice(0, CALIBRATION),
+    diagnosis: g.splits.validation.slice(0, most),
+    heldOut: g.splits.test.slice(0, most),
+    requantize: (choices) => quantizeGrown(g, planted.float, choices),
+  })
+}
+
+/** A model that was quantized as it should be, for the processor that it is meant for. */
+export async function healthy(g: Grown, target: Planted['target']): Promise<Planted> {
+  const quantized = await quantizeGrown(g, g.model, { reduceRange: target === 'pairs' })
+  return { float: g.model, quantized, target, note: target === 'pairs' ? '7-bit weights, for processors without VNNI' : 'int8' }
 }
