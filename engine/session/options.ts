@@ -59,11 +59,12 @@ export function physicalCores(): number {
   return (cores = Math.max(1, Math.min(available, physical)))
 }
 
-/** Options of ONNX Runtime for ours. `profilePrefix` is the path that profile files begin with. */
+/** Options of ONNX Runtime for ours. `profilePrefix` is the path that profile files begin with, `onCpu` names nodes that WebGPU must not have. */
 export function runtimeOptions(
   o: SessionOptions,
   outputs: readonly string[],
   profilePrefix: string | undefined,
+  onCpu: readonly string[] = [],
 ): InferenceSession.SessionOptions {
   const provider = o.provider ?? 'cpu'
   const config: Record<string, string> = { ...o.config }
@@ -72,7 +73,8 @@ export function runtimeOptions(
   if (o.save?.format === 'ort') config['session.save_model_format'] = 'ORT'
   const onDevice = new Set(o.onDevice ?? [])
   return {
-    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
+    executionProviders:
+      provider === 'cpu' ? ['cpu'] : [onCpu.length ? { name: 'webgpu', forceCpuNodeNames: onCpu } : provider, 'cpu'],
     intraOpNumThreads: o.deterministic ? 1 : (o.threads ?? physicalCores()),
     // Parallel execution of branches was measured 2.4 times slower.
     interOpNumThreads: 1,

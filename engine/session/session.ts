@@ -9,6 +9,7 @@ import { explain } from './explain.ts'
 import { sourceOf } from './modelSource.ts'
 import { runtimeOptions, type SessionOptions } from './options.ts'
 import { readProfile, type NodeTime } from './profile.ts'
+import { withoutRefused } from './refused.ts'
 import { Value } from './value.ts'
 
 /** The environment logs apart from the sessions; warnings about the machine's devices are of no use here. */
@@ -105,11 +106,12 @@ export async function createSession(model: string | Uint8Array | Model, options:
     })
   if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1))
     throw new OptionError(`threads must be a whole number of at least 1, found ${options.threads}`, { where: 'threads' })
-  const source = isModel(model) ? await sourceOf(model) : undefined
+  const kept = isModel(model) && provider === 'webgpu' ? withoutRefused(model) : undefined
+  const source = isModel(model) ? await sourceOf(kept?.model ?? model) : undefined
   const profile = options.profile ? mkdtempSync(join(tmpdir(), 'stillroom-profile-')) : undefined
   const outputs = options.onDevice && isModel(model) ? model.graph.outputs.map((v) => v.name) : (options.onDevice ?? [])
   try {
-    const given = runtimeOptions(options, outputs, profile && join(profile, 'run'))
+    const given = runtimeOptions(options, outputs, profile && join(profile, 'run'), kept?.names)
     const from = source ? source.model : (model as string | Uint8Array)
     const ort = typeof from === 'string' ? await InferenceSession.create(from, given) : await InferenceSession.create(from, given)
     return new Session(ort, name, profile)
