@@ -259,6 +259,13 @@ async function compiled(b: Builder, values: readonly Tensor[], o: CheckOptions):
   return createSession(lowered.b.model(outputs, { name: 'gradcheck' }), { threads: o.threads, name: 'gradient check', level })
 }
 
+/** Half of the entries from all, the others from those whose gradient counts: most rows of an embedding are read by no sample. */
+function chosen(order: Int32Array, count: number, slopes: readonly ArrayLike<number>[], scale: readonly number[]): number[] {
+  const any = order.subarray(0, Math.ceil(count / 2))
+  const counting = order.filter((i) => slopes.some((g, k) => Math.abs(g[i]!) > 0.1 * scale[k]!)).subarray(0, count)
+  return [...new Set([...any, ...counting, ...order.subarray(0, count)])].slice(0, count)
+}
+
 /** Entries of one tensor, drawn at random, each against all scalars at once. */
 async function compareTensor(
   t: Tensor,
@@ -282,9 +289,7 @@ async function compareTensor(
   const scale = analytic.map(rms)
   const typical = Math.max(1e-3, rms(data))
   const out: TensorCheck[] = analytic.map(() => ({ name: t.name, relativeError: 0, checked: 0, skipped: 0, vacuous: true }))
-  for (const i of random(o.seed, 'entries', t.name)
-    .permutation(t.size)
-    .slice(0, o.entries ?? 12)) {
+  for (const i of chosen(random(o.seed, 'entries', t.name).permutation(t.size), o.entries ?? 12, analytic, scale)) {
     const at = (x: number): Promise<number[]> => {
       const moved = data.slice()
       moved[i] = x
