@@ -83,6 +83,8 @@ export function recorder(ctx: HandlerContext<'distill'>, run: string) {
       const now = performance.now()
       if (now - sent < 200 && e.step !== steps) return
       sent = now
+      // The rate is what the schedule says: as many points as are shown are enough.
+      pending.push({ split: 'rate', name: 'learning rate', step: e.step, value: e.lr })
       if (pending.length > 400) flush()
       ctx.emit('step', {
         step: e.step,
