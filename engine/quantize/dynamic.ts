@@ -1,10 +1,11 @@
 import { UnsupportedError } from '../errors.ts'
-import { getFloat, getInt, makeNode, sortNodes, TensorData, type Graph, type Model, type Node } from '../ir/index.ts'
+import { getFloat, getInt, intAttr, makeNode, TensorData, type Graph, type Model } from '../ir/index.ts'
 import { upgradeOpset } from '../onnx/index.ts'
-import { cloneModel, namesOf } from '../passes/index.ts'
+import { cloneModel } from '../passes/index.ts'
 import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
 import { accountOf } from './account.ts'
 import { compare, type RunOptions, type Samples } from './calibrate.ts'
+import { Emitter } from './emitter.ts'
 import { excluded } from './exclude.ts'
 import { weightLayers, type WeightLayer } from './matrices.ts'
 import type { Quantized } from './quantizeModel.ts'
@@ -68,20 +69,17 @@ function refusal({ node, weight, reason }: WeightLayer): string | undefined {
 }
 
 class Writer {
-  readonly #graph: Graph
-  readonly #taken: Set<string>
-  readonly #added: Node[] = []
-  readonly #gone = new Set<Node>()
+  readonly #e: Emitter
   /** One look at each activation, whoever reads it. */
   readonly #inputs = new Map<string, [values: string, scale: string, zero: string]>()
 
   constructor(graph: Graph) {
-    this.#graph = graph
-    this.#taken = namesOf(graph)
+    this.#e = new Emitter(graph)
   }
 
   /** @returns signal to noise of the weight, dB */
   write({ node, weight }: WeightLayer, grid: Grid, perChannel: boolean): number {
+    const e = this.#e
     const title = node.name || node.outputs[0]!
     const isConv = node.op === 'Conv'
     const transB = node.op === 'Gemm' && getInt(node, 'transB', 0) === 1
@@ -90,72 +88,48 @@ class Writer {
     // MatMulInteger takes the weight as [K, N].
     const values = transB ? transposed(q.values) : q.values
     const [x, scale, zero] = this.#input(node.inputs[0]!)
-    const w = this.#constant(`${title}/weight`, values)
+    const w = e.constant(`${title}/weight`, values)
     // Symmetric weights: one zero point of 0 serves all channels.
-    const wZero = this.#constant(`${title}/weight/zero`, TensorData.scalar('int8', 0))
-    const sums = this.#fresh(`${title}/integers`)
+    const wZero = e.constant(`${title}/weight/zero`, TensorData.scalar('int8', 0))
     const attrs = isConv ? Object.fromEntries(node.attrs) : {}
-    this.#add(isConv ? 'ConvInteger' : 'MatMulInteger', [x, w, zero, wZero], sums, attrs)
-    const floats = this.#fresh(`${title}/float`)
-    this.#add('Cast', [sums], floats, { to: { type: 'int', value: 1 } })
+    const sums = e.add(isConv ? 'ConvInteger' : 'MatMulInteger', [x, w, zero, wZero], `${title}/integers`, attrs)
+    const floats = e.add('Cast', [sums], `${title}/float`, { to: intAttr(1) })
     const shape = perChannel && isConv ? [q.scale.size, 1, 1] : q.scale.dims
-    const wScale = this.#constant(`${title}/weight/scale`, q.scale.reshape(shape))
-    const both = this.#fresh(`${title}/scale`)
-    this.#add('Mul', [scale, wScale], both)
+    const both = e.add('Mul', [scale, e.constant(`${title}/weight/scale`, q.scale.reshape(shape))], `${title}/scale`)
     const bias = node.op === 'MatMul' ? undefined : node.inputs[2]
     const beta = node.op === 'Gemm' ? getFloat(node, 'beta', 1) : 1
-    const product = bias && beta !== 0 ? this.#fresh(`${title}/product`) : node.outputs[0]!
-    this.#add('Mul', [floats, both], product)
-    if (bias && beta !== 0) this.#bias(node, bias, product, { isConv, beta, title })
-    this.#gone.add(node)
+    if (bias && beta !== 0) {
+      const product = e.add('Mul', [floats, both], `${title}/product`)
+      e.put('Add', [product, this.#bias(bias, { isConv, beta, title })], node.outputs[0]!)
+    } else e.put('Mul', [floats, both], node.outputs[0]!)
+    e.remove(node)
     return q.sqnr
   }
 
-  #bias(node: Node, bias: string, product: string, o: { isConv: boolean; beta: number; title: string }): void {
-    let added = bias
+  /** What is added to a product: the bias along its channels, times the factor of a Gemm. */
+  #bias(bias: string, o: { isConv: boolean; beta: number; title: string }): string {
+    const e = this.#e
     if (o.isConv) {
-      const known = this.#graph.initializers.get(bias)
-      if (known) added = this.#constant(`${o.title}/bias`, known.reshape([1, known.size, 1, 1]))
-      else {
-        added = this.#fresh(`${o.title}/bias`)
-        this.#add('Unsqueeze', [bias, this.#constant(`${o.title}/axes`, TensorData.int64([0, 2, 3]))], added)
-      }
-    } else if (o.beta !== 1) {
-      added = this.#fresh(`${o.title}/bias`)
-      this.#add('Mul', [bias, this.#constant(`${o.title}/beta`, TensorData.scalar('float32', o.beta))], added)
+      const known = e.graph.initializers.get(bias)
+      if (known) return e.constant(`${o.title}/bias`, known.reshape([1, known.size, 1, 1]))
+      return e.add('Unsqueeze', [bias, e.constant(`${o.title}/axes`, TensorData.int64([0, 2, 3]))], `${o.title}/bias`)
     }
-    this.#add('Add', [product, added], node.outputs[0]!)
+    if (o.beta === 1) return bias
+    return e.add('Mul', [bias, e.constant(`${o.title}/beta`, TensorData.scalar('float32', o.beta))], `${o.title}/bias`)
   }
 
   #input(name: string): [string, string, string] {
     const known = this.#inputs.get(name)
     if (known) return known
-    const made: [string, string, string] = [this.#fresh(`${name}/uint8`), this.#fresh(`${name}/scale`), this.#fresh(`${name}/zero`)]
-    this.#added.push(makeNode('DynamicQuantizeLinear', [name], made, {}, { name: made[0] }))
+    const e = this.#e
+    const made: [string, string, string] = [e.fresh(`${name}/uint8`), e.fresh(`${name}/scale`), e.fresh(`${name}/zero`)]
+    e.graph.nodes.push(makeNode('DynamicQuantizeLinear', [name], made, {}, { name: made[0] }))
     this.#inputs.set(name, made)
     return made
   }
 
   finish(): void {
-    this.#graph.nodes = [...this.#graph.nodes.filter((n) => !this.#gone.has(n)), ...this.#added]
-    sortNodes(this.#graph)
-  }
-
-  #add(op: string, inputs: string[], output: string, attrs: Parameters<typeof makeNode>[3] = {}): void {
-    this.#added.push(makeNode(op, inputs, [output], attrs, { name: this.#fresh(`${output}/${op}`) }))
-  }
-
-  #constant(wanted: string, value: TensorData): string {
-    const name = this.#fresh(wanted)
-    this.#graph.initializers.set(name, value)
-    return name
-  }
-
-  #fresh(wanted: string): string {
-    let name = wanted
-    for (let i = 2; this.#taken.has(name); i++) name = `${wanted}_${i}`
-    this.#taken.add(name)
-    return name
+    this.#e.finish()
   }
 }
 

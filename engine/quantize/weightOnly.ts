@@ -1,7 +1,7 @@
 import { OptionError, UnsupportedError } from '../errors.ts'
-import { getFloat, getInt, intAttr, makeNode, sortNodes, TensorData, type Graph, type Model, type Node } from '../ir/index.ts'
+import type { Model } from '../ir/index.ts'
 import { upgradeOpset } from '../onnx/index.ts'
-import { cloneModel, namesOf } from '../passes/index.ts'
+import { cloneModel } from '../passes/index.ts'
 import eliminateDead from '../passes/rewrites/eliminate-dead.ts'
 import { accountOf } from './account.ts'
 import { compare, type RunOptions, type Samples } from './calibrate.ts'
@@ -13,6 +13,7 @@ import { blocksOf, dequantized, type Matrix, type RoundedMatrix, type WeightGrid
 import { reconstruct, type GridWeight } from './reconstruct/index.ts'
 import { rounders } from './rounders/list.gen.ts'
 import { decibels } from './weights.ts'
+import { WeightWriter } from './weightWriter.ts'
 
 /** First opset and file version with 4-bit integers. */
 const PACKED_OPSET = 21
@@ -67,7 +68,7 @@ export async function quantizeWeights(model: Model, o: WeightOnlyOptions): Promi
   const told = rounder.needsInputs ? chosen.filter(hasStatistics) : []
   const statistics = told.length ? await inputStatistics(source, told, o.samples, o) : new Map()
   const noise = new Map<string, number>()
-  const writer = new Writer(result.graph, o.bits)
+  const writer = new WeightWriter(result.graph, o.bits)
   const made: { layer: WeightLayer; w: Matrix; grid: WeightGrid; rounded: RoundedMatrix }[] = []
   for (const layer of chosen) {
     o.signal?.throwIfAborted()
@@ -154,161 +155,4 @@ function sqnrOf(w: Matrix, r: RoundedMatrix, grid: WeightGrid): number {
     noise += (v - back[i]! / (r.columnScale?.[i % w.columns] ?? 1)) ** 2
   })
   return decibels(signal, noise)
-}
-
-/** Packs numbers of 4 bits two to a byte, the first in the low half. */
-function packed(values: ArrayLike<number>): Uint8Array {
-  const out = new Uint8Array(Math.ceil(values.length / 2))
-  for (let i = 0; i < values.length; i++) out[i >> 1]! |= values[i]! << (4 * (i & 1))
-  return out
-}
-
-class Writer {
-  readonly #graph: Graph
-  readonly #bits: 4 | 8
-  readonly #taken: Set<string>
-  readonly #added: Node[] = []
-  readonly #gone = new Set<Node>()
-  packed = false
-
-  constructor(graph: Graph, bits: 4 | 8) {
-    this.#graph = graph
-    this.#bits = bits
-    this.#taken = namesOf(graph)
-  }
-
-  finish(): void {
-    this.#graph.nodes = [...this.#graph.nodes.filter((n) => !this.#gone.has(n)), ...this.#added]
-    sortNodes(this.#graph)
-  }
-
-  write(layer: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): void {
-    if (packable(layer, grid, r)) this.#product(layer, w, r, grid)
-    else layer.node.inputs[layer.input] = this.#stored(layer, w, r, grid)
-  }
-
-  /** x @ W^T on packed weights. A kernel of ONNX Runtime; the bias is its own where it has one. */
-  #product({ node }: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): void {
-    const title = node.name || node.outputs[0]!
-    const blocks = blocksOf(w.columns, grid)
-    const perBlock = (grid.block * this.#bits) / 8
-    const bytes = new Uint8Array(w.rows * blocks * perBlock)
-    const padded = new Uint8Array(grid.block)
-    for (let row = 0; row < w.rows; row++)
-      for (let b = 0; b < blocks; b++) {
-        padded.fill(Math.round(r.zero[row * blocks + b]!))
-        const from = row * w.columns + b * grid.block
-        padded.set(r.levels.subarray(from, row * w.columns + Math.min(w.columns, (b + 1) * grid.block)))
-        bytes.set(this.#bits === 4 ? packed(padded) : padded, (row * blocks + b) * perBlock)
-      }
-    // Zero points of a row are packed as the weights are; a row of odd length ends in half a byte.
-    const rowZeros = (row: number) => r.zero.subarray(row * blocks, (row + 1) * blocks)
-    const width = Math.ceil((blocks * this.#bits) / 8)
-    const zeros = new Uint8Array(w.rows * width)
-    for (let row = 0; row < w.rows; row++)
-      zeros.set(this.#bits === 4 ? packed(rowZeros(row)) : Uint8Array.from(rowZeros(row)), row * width)
-    const data = this.#divided(node.inputs[0]!, r.columnScale, title)
-    const inputs = [
-      data,
-      this.#constant(`${title}/weight`, TensorData.of('uint8', [w.rows, blocks, perBlock], bytes)),
-      this.#constant(`${title}/scales`, TensorData.of('float32', [w.rows * blocks], r.scale)),
-      this.#constant(`${title}/zeros`, TensorData.of('uint8', [w.rows * width], zeros)),
-    ]
-    const bias = node.op === 'Gemm' ? node.inputs[2] : undefined
-    const output = bias ? this.#fresh(`${title}/product`) : node.outputs[0]!
-    const attrs = { K: intAttr(w.columns), N: intAttr(w.rows), bits: intAttr(this.#bits), block_size: intAttr(grid.block) }
-    this.#added.push(makeNode('MatMulNBits', inputs, [output], attrs, { domain: 'com.microsoft', name: title }))
-    if (bias) this.#added.push(makeNode('Add', [output, bias], [node.outputs[0]!], {}, { name: this.#fresh(`${title}/bias`) }))
-    this.#gone.add(node)
-    this.packed = true
-  }
-
-  /** The activations divided by what the columns were multiplied with. */
-  #divided(name: string, scale: Float64Array | undefined, title: string): string {
-    if (!scale) return name
-    const out = this.#fresh(`${title}/scaled`)
-    const inverse = this.#constant(
-      `${title}/inverse`,
-      TensorData.from(
-        'float32',
-        [scale.length],
-        scale.map((s) => 1 / s),
-      ),
-    )
-    this.#added.push(makeNode('Mul', [name, inverse], [out], {}, { name: out }))
-    return out
-  }
-
-  /**
-   * The weight as integers and what makes floats of them, (levels - zero) scale, block by block: ONNX Runtime computes that once, when the model is
-   * loaded. It would keep a DequantizeLinear and run it in every call.
-   */
-  #stored(layer: WeightLayer, w: Matrix, r: RoundedMatrix, grid: WeightGrid): string {
-    const title = layer.node.inputs[layer.input]!
-    const { rows, columns } = w
-    const blocks = blocksOf(columns, grid)
-    const even = columns % grid.block === 0
-    const dims = even ? [rows, blocks, grid.block] : [rows, columns]
-    const bytes = this.#bits === 4 ? packed(r.levels) : r.levels
-    const levels = new TensorData(this.#bits === 4 ? 'uint4' : 'uint8', dims, () => bytes)
-    let value = this.#emit('Cast', [this.#constant(`${title}/levels`, levels)], `${title}/floats`, { to: intAttr(1) })
-    const index = even ? undefined : this.#constant(`${title}/blocks`, blockIndices(columns, grid))
-    // A number for each block: broadcast over it, or spread by a gather where the last block is smaller.
-    const perBlock = (values: Float32Array, wanted: string): string => {
-      const held = this.#constant(`${title}/${wanted}`, TensorData.of('float32', even ? [rows, blocks, 1] : [rows, blocks], values))
-      return index ? this.#emit('Gather', [held, index], `${title}/${wanted}s`, { axis: intAttr(1) }) : held
-    }
-    if (r.zero.some((z) => z !== 0)) value = this.#emit('Sub', [value, perBlock(r.zero, 'zero')], `${title}/centred`)
-    value = this.#emit('Mul', [value, perBlock(r.scale, 'scale')], `${title}/scaled`)
-    const shape = layer.transposed ? [rows, columns] : layer.weight!.dims
-    if (r.columnScale) {
-      value = this.#reshaped(value, [rows, columns], `${title}/matrix`)
-      const inverse = TensorData.from('float32', [columns], r.columnScale.map((s) => 1 / s)) // prettier-ignore
-      value = this.#emit('Mul', [value, this.#constant(`${title}/inverse`, inverse)], `${title}/unscaled`)
-    }
-    value = this.#reshaped(value, shape, `${title}/weight`)
-    return layer.transposed ? this.#emit('Transpose', [value], `${title}/transposed`) : value
-  }
-
-  #reshaped(value: string, dims: readonly number[], wanted: string): string {
-    return this.#emit('Reshape', [value, this.#constant(`${wanted}/shape`, TensorData.int64(dims))], wanted)
-  }
-
-  #emit(op: string, inputs: string[], wanted: string, attrs: Parameters<typeof makeNode>[3] = {}): string {
-    const out = this.#fresh(wanted)
-    this.#added.push(makeNode(op, inputs, [out], attrs, { name: out }))
-    return out
-  }
-
-  #constant(wanted: string, value: TensorData): string {
-    const name = this.#fresh(wanted)
-    this.#graph.initializers.set(name, value)
-    return name
-  }
-
-  #fresh(wanted: string): string {
-    let name = wanted
-    for (let i = 2; this.#taken.has(name); i++) name = `${wanted}_${i}`
-    this.#taken.add(name)
-    return name
-  }
-}
-
-/** Which block each column belongs to. */
-const blockIndices = (columns: number, grid: WeightGrid): TensorData =>
-  TensorData.of(
-    'int32',
-    [columns],
-    Int32Array.from({ length: columns }, (_, c) => Math.floor(c / grid.block)),
-  )
-
-/** What the kernel for packed weights takes: a plain product, whole zero points, and blocks of a power of 2 from 16 on. */
-function packable({ node }: WeightLayer, grid: WeightGrid, r: RoundedMatrix): boolean {
-  if (node.op !== 'MatMul' && node.op !== 'Gemm') return false
-  if (
-    node.op === 'Gemm' &&
-    (getInt(node, 'transA', 0) || getFloat(node, 'alpha', 1) !== 1 || (node.inputs[2] && getFloat(node, 'beta', 1) !== 1))
-  )
-    return false
-  return r.zero.every((z) => Number.isInteger(z)) && grid.block >= 16 && (grid.block & (grid.block - 1)) === 0
 }
