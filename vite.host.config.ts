@@ -21,6 +21,8 @@ export default defineConfig({
         // Started as processes of their own, by name.
         at('engine', 'inspect', 'probeHost.ts'),
         at('engine', 'benchmark', 'memoryHost.ts'),
+        // A thread of its own.
+        at('engine', 'data', 'aheadWorker.ts'),
       ],
       output: { format: 'es', preserveModules: true, preserveModulesRoot: import.meta.dirname, entryFileNames: '[name].js' },
     },

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { OptionError } from '../errors.ts'
+import { madeOf } from './origin.ts'
 import type { Augment, AugmentBatch, AugmentRandom } from './types.ts'
 
 /** One augmentation, in one file under `augment/`. */
@@ -22,7 +23,8 @@ export function withOptions<Options extends z.ZodType>(definition: AugmentDefini
     const [issue] = parsed.error.issues
     throw new OptionError(issue!.message, { where: ['augment', definition.id, ...issue!.path].join('.') })
   }
-  return { id: definition.id, apply: (batch, random) => definition.apply(batch, parsed.data, random) }
+  const { id } = definition
+  return madeOf({ id, apply: (batch, random) => definition.apply(batch, parsed.data, random) }, { id, options: parsed.data })
 }
 
 /** Numbers in one picture of the batch. */

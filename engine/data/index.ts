@@ -28,6 +28,7 @@ export {
 export type { FrontEnd } from './front/frontEnd.ts'
 export { defineAugment, withOptions, type AugmentDefinition } from './augment.ts'
 export { augmentations } from './augment/list.gen.ts'
+export { batchesAhead, type AheadBatcher, type AheadOptions } from './ahead.ts'
 export { makeBatcher, sequential, type BatcherOptions, type SamplesOptions } from './batcher.ts'
 export {
   hintsFromMetadata,

@@ -1,5 +1,6 @@
 import { DataError, OptionError } from '../errors.ts'
 import { completePreprocess, inputsOf } from './front.ts'
+import { openedAs } from './origin.ts'
 import { lookAt, type Reader, type Source } from './reader.ts'
 import { readers } from './readers/list.gen.ts'
 import { makeSplits } from './splits.ts'
@@ -14,7 +15,8 @@ export async function openDataSet(spec: string, options: OpenOptions = {}): Prom
   for (const reader of readers) {
     if (await reader.recognises(source)) {
       checkOptions(source, reader)
-      return reader.open(source, { labels: options.labels ?? 'on', corrupt: options.corrupt ?? 'error' })
+      const given = { labels: options.labels ?? 'on', corrupt: options.corrupt ?? 'error' } as const
+      return openedAs(await reader.open(source, given), { spec, options: given })
     }
   }
   const found = source.entries ? (source.entries.length === 0 ? 'an empty folder' : 'a folder without any of them') : 'another file'

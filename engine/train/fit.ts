@@ -1,5 +1,5 @@
 import { StillroomError } from '../errors.ts'
-import { makeBatcher, type Augment, type Batcher, type Splits } from '../data/index.ts'
+import { batchesAhead, type AheadBatcher, type AheadOptions, type Augment, type Batcher, type Splits } from '../data/index.ts'
 import { TensorData } from '../ir/index.ts'
 import type { Method } from '../methods/index.ts'
 import { emaDecayAt, findOptimizer, findSchedule, parseOptions, rateAt } from '../optim/index.ts'
@@ -60,6 +60,8 @@ export interface FitOptions {
   threads?: number | undefined
   provider: Provider
   target: Target
+  /** Whether batches are made on a thread of their own; the same batches in any case. Default: where loading takes noticeable time. */
+  ahead?: AheadOptions['ahead']
   /** Where parameters are updated; the better place for the machine when left out. An interrupted run goes on where it was. */
   update?: UpdatePlace | undefined
   /** Chooses between forms of operators; the usual ones when left out. An interrupted run goes on with what was chosen. */
@@ -98,6 +100,8 @@ export interface Fit {
   steps: number
   seconds: number
   stepsPerSecond: number
+  /** Seconds of them that steps waited for batches. */
+  waited: number
   /** Training samples; those that a method left out are not counted. */
   samples: number
   stopped: 'end' | 'patience'
@@ -106,7 +110,7 @@ export interface Fit {
 /** Runs the training loop. A stop request ends in a checkpoint and an error of code `interrupted`. Same options, same bits (one thread, CPU). */
 export async function fit(given: FitOptions): Promise<Fit> {
   const o = await chosenSamples(given, teacherRows)
-  const batcher = makeBatcher({
+  const batcher = batchesAhead({
     dataset: o.samples.dataset,
     indices: o.splits.train,
     batch: o.batch,
@@ -114,7 +118,16 @@ export async function fit(given: FitOptions): Promise<Fit> {
     preprocess: o.samples.preprocess,
     augment: o.augment,
     classes: o.classes,
+    ahead: o.ahead,
   })
+  try {
+    return await trained(o, batcher)
+  } finally {
+    await batcher.release()
+  }
+}
+
+async function trained(o: FitOptions, batcher: AheadBatcher): Promise<Fit> {
   const teacher = await teacherFeed(o, batcher)
   const stages = o.methods.map((m) => m.method.stages?.(m.options)).find((s) => s !== undefined) ?? [{ name: '', share: 1 }]
   const judge = await makeJudge(o)
@@ -196,6 +209,7 @@ export async function fit(given: FitOptions): Promise<Fit> {
     steps: step,
     seconds,
     stepsPerSecond: (step - first) / Math.max(seconds, 1e-9),
+    waited: batcher.waitedMs / 1000,
     samples: o.splits.train.length,
     stopped,
   }
