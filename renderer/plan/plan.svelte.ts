@@ -205,11 +205,16 @@ class Plan {
       `${this.draft.student.kind === 'file' ? fileName(this.draft.student.file) : this.student.replace('template:', '')} on ${fileName(this.draft.data)}`
     try {
       const methods = this.#methodsInput()
+      const name = this.draft.name.trim() ? { name: this.draft.name.trim() } : {}
       const job = this.pipeline
         ? await app.door.jobs.add('compress', { document: this.recipe() }, { title })
         : 'method' in methods
-          ? await app.door.jobs.add('distill', { ...this.#subjectInput(), ...methods, ...this.#trainInput() }, { title })
-          : await app.door.jobs.add('train', { ...this.#subjectInput(), teacher: undefined, ...this.#trainInput() }, { title })
+          ? await app.door.jobs.add('distill', { ...this.#subjectInput(), ...methods, ...this.#trainInput(), ...name }, { title })
+          : await app.door.jobs.add(
+              'train',
+              { ...this.#subjectInput(), teacher: undefined, ...this.#trainInput(), ...name },
+              { title },
+            )
       const forecasts = (app.settings.view['forecasts'] ?? {}) as Record<string, number>
       void app.remember({
         plan: $state.snapshot(this.draft),

@@ -79,7 +79,13 @@ export const outOptions = {
 }
 
 /** What all training verbs take. */
-export const trainingOptions = { ...commonOptions, ...dataOptions, ...optimisationOptions, ...outOptions }
+export const trainingOptions = {
+  ...commonOptions,
+  ...dataOptions,
+  ...optimisationOptions,
+  ...outOptions,
+  name: z.string().max(120).describe('Name of the run in lists').optional(),
+}
 
 /** Methods with their options: `--method a,b --option a.weight=0.5`. */
 export const methodOptions = {

@@ -53,7 +53,8 @@ export async function runPipeline(
     recipe.student.weights === 'fresh' && recipe.student.from.endsWith('.onnx')
       ? `${recipe.student.from}?init=fresh`
       : recipe.student.from
-  const training = { ...data, ...recipe.train, ...common, student: from, out: join(out, 'student'), overwrite }
+  const named = recipe.name ? { name: recipe.name } : {}
+  const training = { ...data, ...recipe.train, ...common, ...named, student: from, out: join(out, 'student'), overwrite }
   const trained =
     recipe.teacher && recipe.methods.length
       ? await stage('distill', {

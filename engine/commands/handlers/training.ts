@@ -125,6 +125,7 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       out: input.out ?? null,
       models: { ...(teacherHash ? { teacher: teacherHash } : {}), student: sha256(encodeModel(source)) },
     })
+  if (input.name && !ctx.resume) ctx.store.changeRun(run.id, { name: input.name })
   ctx.store.claimRun(run.id)
   const folder = ctx.store.runFolder(run.id)
   const resume = ctx.resume?.checkpoint ? readCheckpoint(ctx.resume.checkpoint.path) : undefined
