@@ -38,7 +38,15 @@ import {
   QGemm,
 } from './rules/contribInteger.ts'
 import { FusedMatMul, TransposeMatMul, FusedGemm, FusedConv } from './rules/contribLinear.ts'
-import { TriluMicrosoft, PadMicrosoft, GatherNDMicrosoft, ExpandDims } from './rules/contribMirror.ts'
+import {
+  TriluMicrosoft,
+  PadMicrosoft,
+  GatherNDMicrosoft,
+  RangeMicrosoft,
+  ConvTransposeWithDynamicPads,
+  UnfoldTensor,
+  ExpandDims,
+} from './rules/contribMirror.ts'
 import {
   SimplifiedLayerNormalization,
   SkipLayerNormalization,
@@ -237,6 +245,9 @@ export const ops: readonly OpRule[] = [
   TriluMicrosoft,
   PadMicrosoft,
   GatherNDMicrosoft,
+  RangeMicrosoft,
+  ConvTransposeWithDynamicPads,
+  UnfoldTensor,
   ExpandDims,
   SimplifiedLayerNormalization,
   SkipLayerNormalization,
