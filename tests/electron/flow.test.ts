@@ -178,11 +178,7 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
 
     step('compares the two runs', async () => {
       await go(page, 'Runs')
-      for (const name of ['First', 'Second'])
-        await page
-          .getByRole('row', { name: new RegExp(`^${name}`) })
-          .getByLabel('Mark')
-          .check()
+      for (const name of ['First', 'Second']) await page.locator('.row-line', { hasText: name }).getByLabel('Mark').check()
       await page.getByRole('button', { name: 'Compare', exact: true }).click()
       await page.locator('#compare').waitFor()
       await page.getByRole('img', { name: /First ends at .*Second ends at/ }).waitFor()
