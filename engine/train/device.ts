@@ -22,10 +22,8 @@ export function deviceOf(provider: Provider): Device {
       told.add(session)
       const list = fallbacksIn(session.profile(), provider)
       if (!list.length) return
-      say?.(
-        'warning',
-        `${list.length} operators of the step run on the CPU, as '${provider}' has no kernel for them: ${showFallbacks(list)}`,
-      )
+      const count = list.length === 1 ? '1 operator of the step runs' : `${list.length} operators of the step run`
+      say?.('warning', `${count} on the CPU, as '${provider}' has no kernel for that: ${showFallbacks(list)}`)
     },
   }
 }

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Comparison } from '../../bench/webgpu/compare.ts'
 import { findGpu, runWorker } from '../../bench/webgpu/device.ts'
+import type { Resumed } from '../../bench/webgpu/resume.ts'
 
 const gpu = findGpu()
 if ('why' in gpu) process.stdout.write(`skipped: training on WebGPU, no device for it (${gpu.why})\n`)
@@ -28,4 +29,16 @@ describe.skipIf('why' in gpu)('training on WebGPU', () => {
     },
     300_000,
   )
+
+  it('goes on from a checkpoint, whose state came from the device', async () => {
+    if ('why' in gpu) return
+    const rows: Resumed[] = []
+    const { ended } = await runWorker(gpu, ['resume'], (line) => rows.push(line as Resumed))
+    expect(ended).toBeUndefined()
+    const [r] = rows
+    expect(r!.messages).toEqual([])
+    expect(r!.largest).toBeGreaterThan(0.1)
+    expect(r!.whole).toBeLessThan(1e-5)
+    expect(r!.resumed).toBeLessThan(1e-5)
+  }, 300_000)
 })
