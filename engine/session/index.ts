@@ -4,6 +4,7 @@ export { physicalCores, PROVIDERS, type Provider, type SessionOptions } from './
 export { blockSize, probeDevices, type Devices } from './devices.ts'
 export { integerKernels, type IntegerKernels } from './instructionSets.ts'
 export { parseProfile, type NodeTime } from './profile.ts'
+export { LIVE_SESSIONS, liveSessions } from './live.ts'
 export { explain } from './explain.ts'
 export { nativeAddon, nativeStatus, type NativeAddon, type NativeOutcome, type NativeUpdate, type UpdateKind } from './native.ts'
 export { requireProvider, whyNot } from './provider.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { makeGraph, makeModel, makeNode, tensorType, TensorData, type Model } from '../ir/index.ts'
-import { createSession, probeDevices, Value } from './index.ts'
+import { createSession, LIVE_SESSIONS, liveSessions, probeDevices, Value } from './index.ts'
 import { sourceOf } from './modelSource.ts'
 
 /** y = x * w + b for x [batch, 2]; `next` is y again, so that it can be fed back. */
@@ -157,6 +157,23 @@ describe('a session', () => {
     const { y } = await session.run({ x: Value.from('float32', [1, 512], new Float32Array(512).fill(2)) })
     expect(Array.from(y!.data, Number).every((v) => v === 6)).toBe(true)
     await session.release()
+  })
+
+  it('is one of a bounded number', async () => {
+    const before = liveSessions()
+    const many = await Promise.all(
+      Array.from({ length: LIVE_SESSIONS - before }, () => createSession(affine(), { threads: 1, name: 'many' })),
+    )
+    await expect(createSession(affine())).rejects.toMatchObject({
+      code: 'runtime',
+      message: expect.stringContaining(`${LIVE_SESSIONS - before} x many`),
+    })
+    await many.pop()!.release()
+    // A place that a refused model took is free again.
+    await expect(createSession(new Uint8Array(8))).rejects.toThrow()
+    const last = await createSession(affine(), { threads: 1 })
+    for (const session of [last, ...many]) await session.release()
+    expect(liveSessions()).toBe(before)
   })
 
   it('is deterministic on demand', async () => {

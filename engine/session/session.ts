@@ -6,7 +6,8 @@ import { env, InferenceSession, listSupportedBackends } from 'onnxruntime-node'
 import { BugError, OptionError, RuntimeError } from '../errors.ts'
 import { showShape, type DataType, type Model, type Shape } from '../ir/index.ts'
 import { explain } from './explain.ts'
-import { sourceOf } from './modelSource.ts'
+import { holdPlace, leavePlace, takePlace } from './live.ts'
+import { sourceOf, type ModelSource } from './modelSource.ts'
 import { runtimeOptions, type SessionOptions } from './options.ts'
 import { readProfile, type NodeTime } from './profile.ts'
 import { withoutRefused } from './refused.ts'
@@ -30,11 +31,14 @@ export class Session {
   readonly inputs: readonly Port[]
   readonly outputs: readonly Port[]
   readonly #profileFolder: string | undefined
+  readonly #place: ReturnType<typeof takePlace>
   #ort: InferenceSession | undefined
 
   /** @internal Use `createSession`. */
-  constructor(ort: InferenceSession, name: string, profileFolder: string | undefined) {
+  constructor(ort: InferenceSession, name: string, profileFolder: string | undefined, place: ReturnType<typeof takePlace>) {
     this.#ort = ort
+    this.#place = place
+    holdPlace(this, place)
     this.name = name
     this.inputs = ort.inputMetadata.map(port)
     this.outputs = ort.outputMetadata.map(port)
@@ -87,6 +91,7 @@ export class Session {
   async release(): Promise<void> {
     const ort = this.#ort
     this.#ort = undefined
+    leavePlace(this.#place)
     await ort?.release()
     if (this.#profileFolder) rmSync(this.#profileFolder, { recursive: true, force: true })
   }
@@ -94,7 +99,8 @@ export class Session {
 
 /**
  * Loads a model: a path (external data beside it), the bytes of a file, or a graph of the IR.
- * Errors: ModelError or UnsupportedError where ONNX Runtime refuses the model, with its reason in one line.
+ * Errors: ModelError or UnsupportedError where ONNX Runtime refuses the model, with its reason in one line; RuntimeError where too many
+ * sessions are alive (`LIVE_SESSIONS`).
  */
 export async function createSession(model: string | Uint8Array | Model, options: SessionOptions = {}): Promise<Session> {
   const name = options.name ?? (typeof model === 'string' ? model : 'model')
@@ -107,15 +113,19 @@ export async function createSession(model: string | Uint8Array | Model, options:
   if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1))
     throw new OptionError(`threads must be a whole number of at least 1, found ${options.threads}`, { where: 'threads' })
   const kept = isModel(model) && provider === 'webgpu' ? withoutRefused(model) : undefined
-  const source = isModel(model) ? await sourceOf(kept?.model ?? model) : undefined
-  const profile = options.profile ? mkdtempSync(join(tmpdir(), 'stillroom-profile-')) : undefined
   const outputs = options.onDevice && isModel(model) ? model.graph.outputs.map((v) => v.name) : (options.onDevice ?? [])
+  const place = takePlace(name)
+  let source: ModelSource | undefined
+  let profile: string | undefined
   try {
+    source = isModel(model) ? await sourceOf(kept?.model ?? model) : undefined
+    profile = options.profile ? mkdtempSync(join(tmpdir(), 'stillroom-profile-')) : undefined
     const given = runtimeOptions(options, outputs, profile && join(profile, 'run'), kept?.names)
     const from = source ? source.model : (model as string | Uint8Array)
     const ort = typeof from === 'string' ? await InferenceSession.create(from, given) : await InferenceSession.create(from, given)
-    return new Session(ort, name, profile)
+    return new Session(ort, name, profile, place)
   } catch (error) {
+    leavePlace(place)
     if (profile) rmSync(profile, { recursive: true, force: true })
     throw explain(error, name)
   } finally {
