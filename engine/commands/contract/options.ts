@@ -70,6 +70,12 @@ export const optimisationOptions = {
   evalEvery: count('Steps between evaluations on the validation share').optional(),
   checkpointEvery: count('Steps between checkpoints').optional(),
   augment: z.array(z.string().min(1)).describe('Augmentations, e.g. flip,crop,mixup').default([]),
+  tune: z
+    .enum(['auto', 'on', 'off'])
+    .describe(
+      'Time equal forms of operators and take the fastest; `auto` does with several threads, `off` gives the same bits on every run',
+    )
+    .default('auto'),
 }
 
 /** Where results go. */

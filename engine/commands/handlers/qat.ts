@@ -12,6 +12,7 @@ import type { HandlerContext } from './handler.ts'
 import { needsReducedRange } from './quantizing.ts'
 import { tapped, widthOf } from './training.ts'
 import { dropOld, recorder } from './trainingParts.ts'
+import { tunerOf } from './tuning.ts'
 
 /** What a training as integers takes when nothing is said: the model is trained already. */
 const EPOCHS = 5
@@ -104,6 +105,7 @@ export async function quantizeAware(r: Request, ctx: HandlerContext<'quantize'>)
     threads: input.threads,
     provider: input.provider,
     target: { provider: input.provider, block: await blockSize() },
+    tuner: tunerOf(input, ctx.store.path, (text) => ctx.emit('message', { level: 'info', text })),
     resume: found && readCheckpoint(found.path),
     signal: ctx.signal,
     on: {

@@ -32,6 +32,7 @@ import type { CommandOutput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
 import { ratesOf } from './rates.ts'
 import { dropOld, openData, preprocessing, recorder, type TrainingInput } from './trainingParts.ts'
+import { tunerOf } from './tuning.ts'
 import { ENGINE_VERSION } from './version.ts'
 
 type Input = TrainingInput
@@ -148,13 +149,8 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
     const result = await fit({
       ...options,
       target: { provider: input.provider, block: await blockSize() },
-      cache:
-        teacherHash === undefined
-          ? undefined
-          : {
-              folder: join(dirname(ctx.store.path), 'teacher-outputs'),
-              teacher: teacherHash,
-            },
+      tuner: tunerOf(input, ctx.store.path, (text) => say('info', text)),
+      cache: teacherHash ? { folder: join(dirname(ctx.store.path), 'teacher-outputs'), teacher: teacherHash } : undefined,
       resume,
       signal: ctx.signal,
       peak: ratesOf(ctx.store, run.id, (lr, step) => say('info', `peak learning rate ${lr} from step ${step + 1} on`)),
