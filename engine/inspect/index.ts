@@ -6,3 +6,4 @@ export { bindDims, dtypeOf, fedInputs, sampleFeeds, shapeOf } from './samples.ts
 export { rebatch, BATCH } from './rebatch.ts'
 export { featureTaps, findLogits, logitsTap, type FeatureTap, type LogitsTap } from './taps.ts'
 export { prepare, prepareModel, type Prepared } from './prepare.ts'
+export { tensorPath } from './tensorPath.ts'

@@ -1,14 +1,17 @@
 import type { InputSpec } from '../data/index.ts'
 import { ModelError } from '../errors.ts'
+import { tensorPath } from '../inspect/index.ts'
 import type { Model } from '../ir/index.ts'
 import { inlineFunctions, upgradeOpset } from '../onnx/index.ts'
 import { inlineGraph, newBuilder, type Tensor } from '../ops/index.ts'
 import { bindInputs, constantOf, withoutBatch } from './bindInputs.ts'
 import type { Net } from './program.ts'
 
-/** A model as a network of the step graph: functions inlined, opset raised. Names of weights stay. */
+/** A model as a network of the step graph: functions inlined, opset raised, without labels made of its answers. Names of weights stay. */
 export function toNet(model: Model, logits: string, features: readonly string[] = []): Net {
-  return { model: upgradeOpset(inlineFunctions(model)).model, logits, features }
+  const { model: raised } = upgradeOpset(inlineFunctions(model))
+  const graph = tensorPath(raised.graph)
+  return { model: graph === raised.graph ? raised : { ...raised, origin: undefined, graph }, logits, features }
 }
 
 /** Every value of a network by name, for inputs of the given whole shapes. */

@@ -1,8 +1,9 @@
 import { ModelError, UnsupportedError } from '../../errors.ts'
-import { isFloat, sizeOf, subgraphs, TensorData, type Graph, type Model, type Node, type ValueInfo } from '../../ir/index.ts'
+import { isFloat, sizeOf, TensorData, type Graph, type Model } from '../../ir/index.ts'
 import { inlineFunctions, upgradeOpset } from '../../onnx/index.ts'
 import { inlineGraph, newBuilder, type Tensor } from '../../ops/index.ts'
 import { random } from '../../random.ts'
+import { tensorPath } from '../tensorPath.ts'
 import { bindDims, fedInputs, isSymbolic, sampleFeeds, TRIAL_SIZES } from '../samples.ts'
 import { checkInBestPrecision, type CheckOptions, type Subject, type TensorCheck } from './check.ts'
 import { retype } from './retype.ts'
@@ -14,37 +15,6 @@ const LARGE = 500
 
 export interface GradcheckOptions extends Omit<CheckOptions, 'optimize'> {
   wrt: 'parameters' | 'inputs' | 'all'
-}
-
-/**
- * The part of a graph that computes float tensors: outputs that are something else (a label, a map of classes) are replaced by what they are
- * made from, as far back as needed.
- */
-function tensorPath(graph: Graph): Graph {
-  const producer = new Map(graph.nodes.flatMap((n) => n.outputs.map((y) => [y, n] as const)))
-  const kept = new Map<string, ValueInfo>()
-  const seen = new Set<string>()
-  const follow = (value: ValueInfo): void => {
-    if (seen.has(value.name)) return
-    seen.add(value.name)
-    const node = producer.get(value.name)
-    const opaque = node !== undefined && (node.domain.startsWith('ai.onnx.ml') || node.op === 'ArgMax' || node.op === 'ArgMin')
-    const { type } = value
-    const numbers = type === undefined || (type.kind === 'tensor' && isFloat(type.dtype))
-    if (!opaque && numbers) kept.set(value.name, value)
-    else for (const x of node?.inputs ?? []) if (x && producer.has(x)) follow(graph.values.get(x) ?? { name: x, type: undefined })
-  }
-  graph.outputs.forEach(follow)
-  if (kept.size === graph.outputs.length && graph.outputs.every((v) => kept.has(v.name))) return graph
-  const needed = new Set<Node>()
-  const stack = [...kept.keys()]
-  while (stack.length) {
-    const node = producer.get(stack.pop()!)
-    if (!node || needed.has(node)) continue
-    needed.add(node)
-    stack.push(...node.inputs, ...subgraphs(node).flatMap((g) => g.nodes.flatMap((n) => n.inputs)))
-  }
-  return { ...graph, outputs: [...kept.values()], nodes: graph.nodes.filter((n) => needed.has(n)) }
 }
 
 export interface GradcheckResult {
