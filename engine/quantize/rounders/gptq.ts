@@ -1,10 +1,9 @@
 import { BugError } from '../../errors.ts'
 import { inverseFactor } from '../linalg.ts'
 import {
-  affine,
   blocksOf,
   defineRounder,
-  emptyRounding,
+  leastSquares,
   levelOf,
   TILE,
   type InputStatistics,
@@ -18,28 +17,31 @@ const DAMP = 0.01
 
 /**
  * Rounds the columns one after the other; each column's error is spread over those that are still free so that the layer's output changes least:
- * w_j -= (w_i - q_i) U_ij / U_ii with U^T U the inverse Hessian (equation 3 with the Cholesky form of section 3.3).
+ * w_j -= (w_i - q_i) U_ij / U_ii with U^T U the inverse Hessian (equation 3 with the Cholesky form of section 3.3). Columns with the largest
+ * inputs come first, while there are many to make up for them: the order that the authors' implementation calls act-order. Scales are therefore
+ * found beforehand.
  */
 export function gptq(w: Matrix, grid: WeightGrid, { gram }: InputStatistics): RoundedMatrix {
   const { rows, columns } = w
-  const out = emptyRounding(w, grid)
+  const out = leastSquares(w, grid)
   const blocks = blocksOf(columns, grid)
   const values = w.values.slice()
   gram.forEach((tile, t) => {
     const from = t * TILE
     const n = Math.min(TILE, columns - from)
-    const hessian = tile.slice()
+    const order = Array.from({ length: n }, (_, i) => i).sort((a, b) => tile[b * n + b]! - tile[a * n + a]! || a - b)
+    const hessian = new Float64Array(n * n)
+    order.forEach((p, i) => order.forEach((q, j) => (hessian[i * n + j] = tile[p * n + q]!)))
     // A column that no input ever reaches costs nothing, whatever it is.
-    for (let c = 0; c < n; c++)
-      if (hessian[c * n + c] === 0) {
-        hessian[c * n + c] = 1
-        for (let r = 0; r < rows; r++) values[r * columns + from + c] = 0
+    for (let i = 0; i < n; i++)
+      if (hessian[i * n + i] === 0) {
+        hessian[i * n + i] = 1
+        for (let r = 0; r < rows; r++) values[r * columns + from + order[i]!] = 0
       }
     const u = inverseFactor(hessian, n, DAMP)
     for (let i = 0; i < n; i++) {
-      const c = from + i
+      const c = from + order[i]!
       const b = Math.floor(c / grid.block)
-      if (c % grid.block === 0) begin(values, w, grid, c, out)
       const pivot = u[i * n + i]!
       for (let r = 0; r < rows; r++) {
         const at = r * blocks + b
@@ -48,32 +50,11 @@ export function gptq(w: Matrix, grid: WeightGrid, { gram }: InputStatistics): Ro
         const level = levelOf(x, scale, zero, grid.bits)
         out.levels[r * columns + c] = level
         const error = (x - (level - zero) * scale) / pivot
-        if (error !== 0) for (let j = i + 1; j < n; j++) values[r * columns + from + j]! -= error * u[i * n + j]!
+        if (error !== 0) for (let j = i + 1; j < n; j++) values[r * columns + from + order[j]!]! -= error * u[i * n + j]!
       }
     }
   })
   return out
-}
-
-/** Scales of the block that begins at a column, from its weights as they are by then. */
-function begin(
-  values: Float64Array,
-  { rows, columns }: Matrix,
-  grid: WeightGrid,
-  c: number,
-  out: ReturnType<typeof emptyRounding>,
-): void {
-  const at = Math.floor(c / grid.block)
-  for (let r = 0; r < rows; r++) {
-    let [min, max] = [0, 0]
-    for (let i = c; i < Math.min(columns, c + grid.block); i++) {
-      min = Math.min(min, values[r * columns + i]!)
-      max = Math.max(max, values[r * columns + i]!)
-    }
-    const { scale, zero } = affine(min, max, grid.bits)
-    out.scale[r * blocksOf(columns, grid) + at] = scale
-    out.zero[r * blocksOf(columns, grid) + at] = zero
-  }
 }
 
 export default defineRounder({
