@@ -1,5 +1,5 @@
-/** Buckets of a growing curve, at most; there are at least half as many, so a chart of 800 pixels has one for every second to fourth. */
-const BUCKETS = 400
+/** Buckets of a growing curve, at most, and at least half as many: one for every few pixels of a chart, each with its extremes. */
+const BUCKETS = 256
 
 interface Bucket {
   first: number
