@@ -3,7 +3,7 @@ import type { InputSpec } from '../data/index.ts'
 import { OptionError } from '../errors.ts'
 import { isFloat, type Model, type TensorData } from '../ir/index.ts'
 import { inlineGraph, newBuilder, withFedDraws, type Builder, type DrawKind, type FedDraw, type Tensor } from '../ops/index.ts'
-import { lower, recompute, type Target } from '../passes/index.ts'
+import { applyPasses, lower, recompute, rewrites, type Target } from '../passes/index.ts'
 import type { LossContext, Method, Network, Term } from '../methods/index.ts'
 import type { Optimizer } from '../optim/index.ts'
 import { bindInputs, constantOf, takesOneSample, withoutBatch, type BoundInput } from './bindInputs.ts'
@@ -91,6 +91,8 @@ export interface Draw {
   kind: DrawKind
 }
 
+const WITHOUT_COPIES = rewrites.filter((pass) => pass.id === 'drop-identity')
+
 /** Compiles one training step: forward, losses, gradients, optimizer, statistics, averages. */
 export function compileStep(spec: StepSpec): Program {
   const b = newBuilder()
@@ -142,9 +144,11 @@ export function compileStep(spec: StepSpec): Program {
   outputs['loss/total'] = total
   const kept = spec.recompute ? recompute(b, Object.values(outputs), forward) : { b, at: (t: Tensor) => t }
   const lowered = lower(kept.b, Object.values(outputs).map(kept.at), spec.target)
-  const model = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(kept.at(t))])), {
+  const written = lowered.b.model(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, lowered.at(kept.at(t))])), {
     name: 'training_step',
   })
+  // An output that is another name of a value would be a copy of it in every step: of each moment and average, for instance.
+  const { model } = applyPasses(written, WITHOUT_COPIES)
   return {
     model,
     inputs: data.flatMap((d) => (d.t.value ? [] : [d.bound])),
