@@ -1,4 +1,4 @@
-import { getInt, getInts, getString, intAttr, TensorData, type Graph, type Model, type Node } from '../ir/index.ts'
+import { getInt, getInts, getString, intAttr, makeNode, TensorData, type Graph, type Model, type Node } from '../ir/index.ts'
 import { cloneModel } from '../passes/index.ts'
 import { Emitter } from './emitter.ts'
 import { IntegerReader, type IntegerLayer } from './integers.ts'
@@ -45,51 +45,64 @@ interface Pair {
 export function simulateSaturation(model: Model): Saturating {
   const copy = cloneModel(model)
   const { graph } = copy
-  const reader = new IntegerReader(graph)
   const emitter = new Emitter(graph)
   const opset = model.opsets.get('') ?? model.opsets.get('ai.onnx') ?? 1
-  const layers: SaturatingLayer[] = []
-  for (const layer of reader.layers()) {
-    // A convolution that gives floats is computed in floats.
-    if (layer.node.op === 'Conv' && !layer.output) continue
-    const found = new Layer(emitter, layer)
-    const account = {
-      name: layer.node.name || layer.node.outputs[0]!,
-      op: layer.node.op,
-      pairs: found.pairs,
-      atRisk: found.risky.length,
-    }
-    const reason = found.risky.length === 0 ? undefined : opset < OPSET ? `opset ${opset}` : found.refusal()
-    layers.push({ ...account, ...(reason === undefined ? {} : { reason }) })
-    if (found.risky.length > 0 && reason === undefined) found.write()
-  }
-  for (const node of [...graph.nodes]) {
-    const found = dynamicProduct(graph, node)
-    if (!found) continue
-    const product = new Product(emitter, node, found.weight)
-    layers.push({ name: node.name || node.outputs[0]!, op: node.op, pairs: product.pairs, atRisk: product.risky.length })
-    if (product.risky.length > 0) product.write()
-  }
+  const layers = affected(graph).map((found) => {
+    const account = accountOf(found)
+    const reason = account.atRisk === 0 ? undefined : opset < OPSET ? `opset ${opset}` : found.refusal()
+    if (account.atRisk > 0 && reason === undefined) found.write(emitter)
+    return { ...account, ...(reason === undefined ? {} : { reason }) }
+  })
   emitter.finish()
   return { model: copy, layers }
 }
 
-/** Products that can leave 16 bits for some activations in [0, 255]. */
-function riskyPairs(
-  weightOf: (channel: number, k: number) => number,
-  channels: number,
-  depth: number,
-): { pairs: number; risky: Pair[] } {
-  const risky: Pair[] = []
-  for (let channel = 0; channel < channels; channel++)
-    for (let k = 0; k < depth; k += 2) {
-      const a = weightOf(channel, k)
-      const b = k + 1 < depth ? weightOf(channel, k + 1) : 0
-      const largest = 255 * (Math.max(a, 0) + Math.max(b, 0))
-      const smallest = 255 * (Math.min(a, 0) + Math.min(b, 0))
-      if (largest > HIGH || smallest < LOW) risky.push({ channel, at: [k, k + 1], weights: [a, b] })
-    }
-  return { pairs: channels * Math.ceil(depth / 2), risky }
+/** What `simulateSaturation` would find, without making the model. */
+export const saturationRisk = (model: Model): SaturatingLayer[] => affected(model.graph).map(accountOf)
+
+const accountOf = ({ node, survey }: Layer | Product): SaturatingLayer => ({
+  name: node.name || node.outputs[0]!,
+  op: node.op,
+  pairs: survey.pairs,
+  atRisk: survey.atRisk,
+})
+
+/** Layers in integers, static ones first. A convolution that gives floats is computed in floats. */
+function affected(graph: Graph): (Layer | Product)[] {
+  const layers = new IntegerReader(graph).layers().filter((l) => l.node.op !== 'Conv' || l.output)
+  const products = graph.nodes.flatMap((node) => {
+    const weight = dynamicProduct(graph, node)
+    return weight ? [new Product(node, weight)] : []
+  })
+  return [...layers.map((l) => new Layer(l)), ...products]
+}
+
+/** The pairs of a layer: how many there are, how many can leave 16 bits for some activations in [0, 255], and those on demand. */
+interface Survey {
+  pairs: number
+  atRisk: number
+  risky(): Pair[]
+}
+
+function surveyOf(weightOf: (channel: number, k: number) => number, channels: number, depth: number): Survey {
+  const each = (found: (channel: number, k: number, a: number, b: number) => void) => {
+    for (let channel = 0; channel < channels; channel++)
+      for (let k = 0; k < depth; k += 2) {
+        const a = weightOf(channel, k)
+        const b = k + 1 < depth ? weightOf(channel, k + 1) : 0
+        const largest = 255 * (Math.max(a, 0) + Math.max(b, 0))
+        const smallest = 255 * (Math.min(a, 0) + Math.min(b, 0))
+        if (largest > HIGH || smallest < LOW) found(channel, k, a, b)
+      }
+  }
+  let atRisk = 0
+  each(() => atRisk++)
+  const risky = () => {
+    const out: Pair[] = []
+    each((channel, k, a, b) => out.push({ channel, at: [k, k + 1], weights: [a, b] }))
+    return out
+  }
+  return { pairs: channels * Math.ceil(depth / 2), atRisk, risky }
 }
 
 /** Splits pairs into groups of bounded size; those of one channel stay together. */
@@ -126,17 +139,16 @@ function membership(pairs: readonly Pair[], first: number, channels: number): Fl
 }
 
 class Layer {
-  readonly #e: Emitter
+  readonly node: Node
+  readonly survey: Survey
   readonly #layer: IntegerLayer
-  readonly pairs: number
-  readonly risky: Pair[]
   readonly #channels: number
   readonly #title: string
 
-  constructor(e: Emitter, layer: IntegerLayer) {
-    this.#e = e
+  constructor(layer: IntegerLayer) {
     this.#layer = layer
     const { node, weight, input } = layer
+    this.node = node
     this.#title = `${node.name || node.outputs[0]}/saturation`
     const { dims } = weight.levels
     const values = weight.levels.numbers()
@@ -153,22 +165,20 @@ class Layer {
       if (!conv) return values[rows ? channel * depth + k : k * this.#channels + channel]!
       return values[(channel * inner + (k % inner)) * taps + Math.floor(k / inner)]!
     }
-    const found = affected ? riskyPairs(at, this.#channels, depth) : { pairs: 0, risky: [] }
-    this.pairs = found.pairs
-    this.risky = found.risky
+    this.survey = affected ? surveyOf(at, this.#channels, depth) : { pairs: 0, atRisk: 0, risky: () => [] }
   }
 
   refusal(): string | undefined {
-    const { node } = this.#layer
+    const { node } = this
     const padding = getString(node, 'auto_pad', 'NOTSET')
     return node.op !== 'Conv' || padding === 'NOTSET' || padding === 'VALID' ? undefined : `its padding is ${padding}`
   }
 
-  write(): void {
+  write(e: Emitter): void {
     const { node, input, weight } = this.#layer
-    const e = this.#e
+    const risky = this.survey.risky()
     const x = e.add('Cast', [input.integers], `${this.#title}/activations`, { to: intAttr(1) })
-    const lost = node.op === 'Conv' ? this.#convolution(x) : product(e, x, this.risky, this.#channels, this.#title)
+    const lost = node.op === 'Conv' ? this.#convolution(e, x, risky) : product(e, x, risky, this.#channels, this.#title)
     const scale = Float32Array.from(
       { length: this.#channels },
       (_, c) => input.scale * weight.scale[weight.scale.length === 1 ? 0 : c]!,
@@ -184,12 +194,11 @@ class Layer {
     node.outputs = [exact]
     const shaped =
       node.op === 'Conv' ? e.add('Reshape', [real, e.add('Shape', [exact], `${this.#title}/shape`)], `${this.#title}/shaped`) : real
-    e.graph.nodes.push({ ...node, op: 'Add', name: e.fresh(`${this.#title}/add`), inputs: [exact, shaped], outputs: [output!], attrs: new Map(), origin: undefined }) // prettier-ignore
+    e.graph.nodes.push(makeNode('Add', [exact, shaped], [output!], {}, { name: e.fresh(`${this.#title}/add`) }))
   }
 
   /** [N, channels, 1…, positions]: what every output position loses. */
-  #convolution(x: string): string {
-    const e = this.#e
+  #convolution(e: Emitter, x: string, risky: readonly Pair[]): string {
     const { node, input, weight } = this.#layer
     const t = this.#title
     const kernel = weight.levels.dims.slice(2)
@@ -234,7 +243,7 @@ class Layer {
       const at = Math.min(k, depth - 1)
       return Math.floor(at / perGroup) * all + Math.floor(channel / channelsPerGroup) * perGroup + (at % perGroup)
     }
-    const placed = this.risky.map((p) => ({ ...p, at: [columnOf(p.channel, p.at[0]), columnOf(p.channel, p.at[1])] as const }))
+    const placed = risky.map((p) => ({ ...p, at: [columnOf(p.channel, p.at[0]), columnOf(p.channel, p.at[1])] as const }))
     const parts = chunks(placed).map((pairs) => {
       const lost = clipped(e, columns, pairs, 1, 'rows', t)
       const who = TensorData.of('float32', [this.#channels, pairs.length], membership(pairs, 0, this.#channels))
@@ -267,40 +276,39 @@ function product(e: Emitter, x: string, risky: readonly Pair[], channels: number
   return parts.reduce((a, b) => e.add('Add', [a, b], `${t}/together`))
 }
 
-/** A MatMulInteger of unsigned activations with constant signed weights. */
-function dynamicProduct(graph: Graph, node: Node): { weight: TensorData } | undefined {
+/** The weight of a MatMulInteger of unsigned activations with constant signed weights. */
+function dynamicProduct(graph: Graph, node: Node): TensorData | undefined {
   if (node.op !== 'MatMulInteger' || node.domain !== '') return undefined
   const weight = graph.initializers.get(node.inputs[1]!)
   const maker = graph.nodes.find((n) => n.outputs[0] === node.inputs[0])
-  return weight?.dtype === 'int8' && weight.dims.length === 2 && maker?.op === 'DynamicQuantizeLinear' ? { weight } : undefined
+  return weight?.dtype === 'int8' && weight.dims.length === 2 && maker?.op === 'DynamicQuantizeLinear' ? weight : undefined
 }
 
 class Product {
-  readonly #e: Emitter
-  readonly #node: Node
+  readonly node: Node
+  readonly survey: Survey
   readonly #channels: number
-  readonly pairs: number
-  readonly risky: Pair[]
 
-  constructor(e: Emitter, node: Node, weight: TensorData) {
-    this.#e = e
-    this.#node = node
+  constructor(node: Node, weight: TensorData) {
+    this.node = node
     const [depth, channels] = weight.dims as [number, number]
     const values = weight.numbers()
     this.#channels = channels
-    const found = riskyPairs((c, k) => values[k * channels + c]!, channels, depth)
-    this.pairs = found.pairs
-    this.risky = found.risky
+    this.survey = surveyOf((c, k) => values[k * channels + c]!, channels, depth)
   }
 
-  write(): void {
-    const e = this.#e
-    const title = `${this.#node.name || this.#node.outputs[0]}/saturation`
-    const x = e.add('Cast', [this.#node.inputs[0]!], `${title}/activations`, { to: intAttr(1) })
-    const lost = e.add('Cast', [product(e, x, this.risky, this.#channels, title)], `${title}/integers`, { to: intAttr(6) })
-    const [output] = this.#node.outputs
+  refusal(): undefined {
+    return undefined
+  }
+
+  write(e: Emitter): void {
+    const title = `${this.node.name || this.node.outputs[0]}/saturation`
+    const x = e.add('Cast', [this.node.inputs[0]!], `${title}/activations`, { to: intAttr(1) })
+    const sums = product(e, x, this.survey.risky(), this.#channels, title)
+    const lost = e.add('Cast', [sums], `${title}/integers`, { to: intAttr(6) })
+    const [output] = this.node.outputs
     const exact = e.fresh(`${output}/exact`)
-    this.#node.outputs = [exact]
-    e.graph.nodes.push({ ...this.#node, op: 'Add', name: e.fresh(`${title}/add`), inputs: [exact, lost], outputs: [output!], attrs: new Map(), origin: undefined }) // prettier-ignore
+    this.node.outputs = [exact]
+    e.graph.nodes.push(makeNode('Add', [exact, lost], [output!], {}, { name: e.fresh(`${title}/add`) }))
   }
 }

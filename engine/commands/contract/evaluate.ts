@@ -14,6 +14,10 @@ export const evaluate = command({
     against: pathField('Model to agree with, usually the teacher').optional(),
     metrics: z.array(z.string().min(1)).describe('Metrics by name; all that apply when absent').optional(),
     on: z.enum(['test', 'train', 'validation', 'all']).default('all').describe('Which share is judged'),
+    host: z
+      .enum(['this', 'no-vnni'])
+      .default('this')
+      .describe('`no-vnni`: as x86 processors without VNNI compute an integer model, simulated on any machine'),
     batch: z.number().int().positive().default(64).describe('Samples in a batch'),
     ...commonOptions,
     ...dataOptions,

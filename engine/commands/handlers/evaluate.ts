@@ -1,11 +1,15 @@
+import { basename } from 'node:path'
 import { makeSplits, openDataSet, type DataSet } from '../../data/index.ts'
 import { choosePreprocess, evaluateModel, openPredictor, type Predictor } from '../../evaluate/index.ts'
+import { prepareModel } from '../../inspect/index.ts'
+import type { Model } from '../../ir/index.ts'
+import { simulateSaturation } from '../../quantize/index.ts'
 import { handler } from './handler.ts'
 
 export default handler<'evaluate'>(async (input, { emit, signal }) => {
   const set = await openDataSet(input.data, { labels: input.labels })
   const session = { threads: input.threads, provider: input.provider }
-  const model = await openPredictor(input.model, session)
+  const model = await openPredictor(await subject(input.model, input.host), { ...session, name: basename(input.model) })
   let against: Predictor | undefined
   try {
     if (input.against !== undefined) against = await openPredictor(input.against, session)
@@ -33,6 +37,11 @@ export default handler<'evaluate'>(async (input, { emit, signal }) => {
     await against?.release()
   }
 })
+
+/** The file itself, or what older processors make of it. */
+async function subject(path: string, host: 'this' | 'no-vnni'): Promise<string | Model> {
+  return host === 'this' ? path : simulateSaturation((await prepareModel(path)).model).model
+}
 
 function samplesOf(set: DataSet, on: 'test' | 'train' | 'validation' | 'all', share: number, seed: number): Int32Array {
   if (on === 'all') return Int32Array.from({ length: set.length }, (_, i) => i)

@@ -5,7 +5,7 @@ import { choosePreprocess, evaluateModel, openPredictor, PREPROCESS_KEY, type Ch
 import { StillroomError } from '../../errors.ts'
 import type { Model } from '../../ir/index.ts'
 import { writeModel } from '../../onnx/index.ts'
-import { QUANTIZATION_KEY } from '../../quantize/index.ts'
+import { QUANTIZATION_KEY, saturationRisk, type SaturatingLayer } from '../../quantize/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
 import { quantizeAware } from './qat.ts'
@@ -79,6 +79,8 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
           warn,
           progress: (done, total) => ctx.emit('progress', { done, total, unit: 'samples' }),
         })
+    const risk = saturationRisk(quantized.model).filter((l) => l.atRisk > 0)
+    if (risk.length > 0) ctx.emit('message', { level: 'info', text: riskText(risk) })
     const out = input.out ?? join(ctx.store.runFolder(run), 'out')
     mkdirSync(out, { recursive: true })
     const path = join(out, `model_${input.scheme}.onnx`)
@@ -122,6 +124,12 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
   } finally {
     await float.release()
   }
+}
+
+/** What may happen on older processors, whatever this one does. */
+function riskText(layers: readonly SaturatingLayer[]): string {
+  const [risky, all] = [layers.reduce((n, l) => n + l.atRisk, 0), layers.reduce((n, l) => n + l.pairs, 0)]
+  return `on x86 processors without VNNI ${((100 * risky) / all).toFixed(1)} % of the pairs of products in ${layers.length} layers could overflow: \`evaluate --host no-vnni\` says what that costs, --reduce-range avoids it`
 }
 
 /** The file says how its input is prepared and how its numbers were made. */

@@ -2,7 +2,7 @@ import { isImagePreprocess, usualNormalisations, type AnyPreprocess } from '../.
 import { fedInputs } from '../../inspect/index.ts'
 import type { Model } from '../../ir/index.ts'
 import { observe, type RunOptions, type Samples } from '../calibrate.ts'
-import { simulateSaturation } from '../saturation.ts'
+import { saturationRisk } from '../saturation.ts'
 import { decibels } from '../weights.ts'
 import type { InputEvidence, LayerEvidence, ValueEvidence } from './evidence.ts'
 import { alongAxis, type Pair, type RoundedValue } from './match.ts'
@@ -27,7 +27,7 @@ export async function layersOf(
   o: RunOptions,
 ): Promise<LayerEvidence[]> {
   const sums = await layerSums(float, pairs, samples, o)
-  const risk = new Map(simulateSaturation(integer).layers.map((l) => [l.name, l.pairs ? l.atRisk / l.pairs : 0]))
+  const risk = new Map(saturationRisk(integer).map((l) => [l.name, l.pairs ? l.atRisk / l.pairs : 0]))
   // A layer is judged where its result is rounded, or where it leaves it.
   const judged = pairs.map(({ float: node, integer: { output, node: own } }) => {
     const rounded = values.find((v) => v.range.integers === output?.integers)
