@@ -206,8 +206,8 @@ describe.runIf(hasChromium() && models && digits.every(Boolean)).each(['electron
       const [student, exported, ort] = await Promise.all(
         [model, join(out, 'model.onnx'), join(out, 'model.ort')].map((file) => answers(file)),
       )
-      expect(exported).toEqual(student)
-      student!.forEach((value, i) => expect(ort![i]).toBeCloseTo(value, 3))
+      // Norms are folded into convolutions on the way out, which rounds the last bits otherwise.
+      for (const answer of [exported, ort]) student!.forEach((value, i) => expect(answer![i]).toBeCloseTo(value, 3))
       const json = <T>(name: string): T => JSON.parse(readFileSync(join(out, name), 'utf8')) as T
       const { files } = json<{ files: { path: string; bytes: number; sha256: string }[] }>('manifest.json')
       expect(files.map(({ path }) => path)).toEqual(
