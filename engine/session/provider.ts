@@ -50,16 +50,11 @@ async function attempt(provider: Provider): Promise<string | undefined> {
   }
 }
 
-/** The part of the runtime's message that says what is missing. */
+/** What the runtime's message means, where it is one of those that a machine without the device gives; else the message. */
 function reason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
-  const found = /(Failed to get a WebGPU adapter|Failed to load shared library)(?:: *([^.;]*))?/.exec(text)
-  if (found)
-    return [found[1], found[2]]
-      .filter(Boolean)
-      .join(': ')
-      .replace('Failed to get a WebGPU adapter', 'no graphics device was found')
-      .trim()
+  if (text.includes('Failed to get a WebGPU adapter')) return 'no graphics device was found'
+  if (text.includes('Failed to load shared library')) return 'its library, or one that it needs, is not installed'
   return text.replace(/^ONNX Runtime: /, '')
 }
 
