@@ -58,6 +58,7 @@ export const quantizeOptions = {
     .optional(),
   granularity: z.enum(['per-tensor', 'per-channel', 'block']).default('per-channel').describe('What shares one weight scale'),
   maxDrop: z.number().nonnegative().describe('Largest loss of the task metric, as a share (0.003 = 0.3 points)').optional(),
+  analyse: z.enum(['palette']).describe('Say besides how few shared values would do to each weight').optional(),
   calibrationSamples: z.number().int().positive().describe('Training samples used for calibration').optional(),
   qat: z
     .enum(estimators)

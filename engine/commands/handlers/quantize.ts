@@ -7,6 +7,7 @@ import type { Model } from '../../ir/index.ts'
 import { writeModel } from '../../onnx/index.ts'
 import { QUANTIZATION_KEY, saturationRisk, type SaturatingLayer } from '../../quantize/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
+import { analysePalettes } from '../../quantize/index.ts'
 import { handler, type HandlerContext } from './handler.ts'
 import { quantizeAware } from './qat.ts'
 import { CALIBRATION_SAMPLES, missedDrop, quantizeOn, readSource, WEIGHT_BITS } from './quantizing.ts'
@@ -112,6 +113,7 @@ async function quantize(input: Input, ctx: Context, run: string): Promise<Result
       calibration: { method: input.calibration, granularity: input.granularity, activations: quantized.activations.length },
       ...(input.qat ? { qat: { estimator: input.qat, bits: input.qatBits } } : {}),
       ...(WEIGHT_BITS[input.scheme] ? { rounding: input.rounding, block: input.block } : {}),
+      ...(input.analyse === 'palette' ? { palettes: analysePalettes(source.graph) } : {}),
       ...('trials' in quantized
         ? { trials: quantized.trials, frontier: quantized.frontier, sensitivity: quantized.sensitivity }
         : {}),
