@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { makeGraph, makeModel, makeNode, TensorData, tensorType, type Model } from '../ir/index.ts'
+import { encodeModel } from '../onnx/index.ts'
 import type { NodeTime } from '../session/index.ts'
+import { benchmarkModels } from './benchmarkModels.ts'
 import { isQuantized, slowReasons, type SlowReason } from './slowness.ts'
 
 /** A chain of convolutions between integers. */
@@ -83,5 +88,30 @@ describe('why a quantized model is slow', () => {
       { id: 'no-gain' },
     ])
     expect(reasons([])).toHaveLength(1)
+  })
+})
+
+describe('benchmark', () => {
+  it('states reasons exactly where a quantized model is hardly faster', { timeout: 60_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stillroom-slow-'))
+    try {
+      const float = makeGraph('float')
+      float.inputs = [{ name: 'x0', type: tensorType('float32', [1, 4, 8, 8]) }]
+      float.outputs = [{ name: 'y', type: tensorType('float32') }]
+      float.initializers.set('w', TensorData.from('float32', [4, 4, 1, 1], new Float32Array(16).fill(0.1)))
+      float.nodes = [makeNode('Conv', ['x0', 'w'], ['y'], {}, { name: 'conv0' })]
+      const paths = ['quantized', 'float'].map((name) => join(folder, `${name}.onnx`)) as [string, string]
+      writeFileSync(paths[0], encodeModel(integerModel(6)))
+      writeFileSync(paths[1], encodeModel(makeModel(float, 17)))
+      // Six layers beside one: slower, whatever the machine.
+      const slower = await benchmarkModels({ paths, repeats: 20, threads: 1, memory: false })
+      expect(slower.slow).toMatchObject({ path: paths[0] })
+      expect(slower.slow!.speedup).toBe(slower.ratio!.median)
+      expect(slower.slow!.reasons.length).toBeGreaterThan(0)
+      const same = await benchmarkModels({ paths: [paths[1], paths[1]], repeats: 5, threads: 1, memory: false })
+      expect(same.slow).toBeUndefined()
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })
