@@ -40,7 +40,10 @@ function draw(f: Face, opening: number): Float32Array {
  * hidden, the same face with another opening, and 256 samples of the tone, whose height, pitch and phase are drawn. The target is the
  * whole face, 256 brightnesses. The last `test` samples are the test part.
  */
-export function talkingFaces(seed: number, { count, test }: { count: number; test: number }): Pictures {
+export function talkingFaces(
+  seed: number,
+  { count, test, volume = 1, noise = 0 }: { count: number; test: number; volume?: number; noise?: number },
+): Pictures {
   const values = new Float32Array(count * 3 * AREA)
   const target = new Float32Array(count * AREA)
   for (let n = 0; n < count; n++) {
@@ -57,11 +60,13 @@ export function talkingFaces(seed: number, { count, test }: { count: number; tes
     const [loudness, before] = [u[6]!, u[7]!]
     const [pitch, phase] = [between(8, 4, 24), between(9, 0, 2 * Math.PI)]
     const whole = draw(face, 2.2 * loudness)
-    target.set(whole, n * AREA)
+    const grain = random(seed, 'grain', n).fillNormal(new Float32Array(AREA), 0, n < count - test ? noise : 0)
+    target.set(whole.map((v, i) => v + grain[i]!), n * AREA) // prettier-ignore
     const at = n * 3 * AREA
     values.set(whole.map((v, i) => (i < AREA / 2 ? v : 0)), at) // prettier-ignore
     values.set(draw(face, 2.2 * before), at + AREA)
-    for (let i = 0; i < AREA; i++) values[at + 2 * AREA + i] = loudness * Math.sin((2 * Math.PI * pitch * i) / AREA + phase)
+    for (let i = 0; i < AREA; i++)
+      values[at + 2 * AREA + i] = volume * loudness * Math.sin((2 * Math.PI * pitch * i) / AREA + phase)
   }
   return { values, shape: [3, FACE, FACE], target, test }
 }

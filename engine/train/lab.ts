@@ -128,7 +128,8 @@ export function makeLab(o: LabOptions): Lab {
         train: own.train,
         test,
         labels: dataset.labels ?? new Int32Array(0),
-        task: taskOf(dataset, own.train),
+        // Brightnesses have one unit; a pixel that hardly ever changes counts as any other.
+        task: target?.kind === 'values' ? { kind: 'values', scale: target.names.map(() => 1) } : taskOf(dataset, own.train),
       }
     },
     async train(t: LabTraining): Promise<Trained> {
