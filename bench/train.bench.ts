@@ -102,8 +102,8 @@ export default async function bench(argv: readonly string[]) {
     losses: rows.some((r) => (r.losses ?? 0) > AGREE.within),
   }
   const text = [
-    '| training step | batch | ours, ms median / best | PyTorch, ms | ratio, 95 % | peak MiB ours / PyTorch | losses differ by |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
+    '| training step | batch | ours, ms median / best | PyTorch, ms | ratio, 95 % | peak MiB ours / PyTorch | of which the training | losses differ by |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows.map(line),
     '',
     `Geometric mean of the ratios: ${means.all?.toFixed(2) ?? 'no peer'}; distilled convolutional: ${means.distilled?.toFixed(2) ?? 'none'}.`,
@@ -120,8 +120,10 @@ const MIB = 1024 ** 2
 function line(r: Row): string {
   const ms = (s: Spread | undefined) => (s ? `${s.median.toFixed(1)} / ${s.best.toFixed(1)}` : '')
   const ratio = r.ratio ? `${r.ratio.median.toFixed(2)} [${r.ratio.ci95.map((v) => v.toFixed(2)).join(', ')}]` : ''
-  const peak = [r.peakBytes.ours, r.peakBytes.peer].map((b) => (b === undefined ? '' : (b / MIB).toFixed(0))).join(' / ')
-  return `| ${[r.name, r.batch, ms(r.oursMs), ms(r.peerMs), ratio, peak, r.losses?.toExponential(1) ?? ''].join(' | ')} |`
+  const mib = (b: number | undefined) => (b === undefined ? '' : (b / MIB).toFixed(0))
+  const peak = `${mib(r.peakBytes.ours)} / ${mib(r.peakBytes.peer)}`
+  const grown = `${mib(r.peakBytes.ours - r.baseBytes.ours)} / ${mib(r.peakBytes.peer === undefined ? undefined : r.peakBytes.peer - (r.baseBytes.peer ?? 0))}`
+  return `| ${[r.name, r.batch, ms(r.oursMs), ms(r.peerMs), ratio, peak, grown, r.losses?.toExponential(1) ?? ''].join(' | ')} |`
 }
 
 interface Settings {
