@@ -47,7 +47,7 @@ const RECIPES: readonly Recipe[] = [
     name: 'mobilenet-v2',
     data: cifar,
     bound: 0.005,
-    train: { student: 'mobilenet-v2:0.5', epochs: 14, optimizer: 'adamw', lr: 3e-3, weightDecay: 1e-2, warmup: 100, augment },
+    train: { student: 'mobilenet-v2:0.5', epochs: 10, optimizer: 'sgd', lr: 0.05, weightDecay: 1e-4, warmup: 100, augment },
   },
   {
     name: 'ds-cnn',

@@ -9,6 +9,7 @@ import { quantizeBias, quantizeWeight } from '../weights.ts'
 import entropy from './entropy.ts'
 import minmax from './minmax.ts'
 import mse, { squaredError } from './mse.ts'
+import movingAverage from './moving-average.ts'
 import percentile from './percentile.ts'
 
 const byte: Grid = { dtype: 'uint8', low: 0, high: 255 }
@@ -21,6 +22,16 @@ const seenOf = (...parts: ArrayLike<number>[]): Histogram => {
   for (const part of parts) seen.add(part)
   return seen
 }
+
+describe('moving average', () => {
+  it('moves a tenth of the way to each batch', () => {
+    const seen = seenOf([-1, 2], [-3, 4], [-1, 100])
+    const follow = (values: readonly number[]) => values.reduce((old, now) => 0.9 * old + 0.1 * now)
+    const [low, high] = movingAverage.range(seen, byte)
+    expect(low).toBeCloseTo(follow([-1, -3, -1]), 12)
+    expect(high).toBeCloseTo(follow([2, 4, 100]), 12)
+  })
+})
 
 describe('histogram', () => {
   it('counts every number once, in the right bin, whatever the order of growth', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { intsAttr, makeGraph, makeModel, makeNode, sizeOf, TensorData, tensorType, type Model } from '../../ir/index.ts'
 import { random } from '../../random.ts'
 import { createSession, Value, type Feeds } from '../../session/index.ts'
+import { quantizeModel } from '../quantizeModel.ts'
 import { quantizeWeights } from '../weightOnly.ts'
 import { blockSegments, layerSegments } from './segments.ts'
 import { hardLevels, nearestLevels, rectifiedNumber, startOf, valuesOf, type GridWeight } from './soft.ts'
@@ -105,5 +106,21 @@ describe('learned rounding', () => {
     const nearest = error(expected, await make('rtn'))
     const learned = error(expected, await make(rounding))
     expect(learned).toBeLessThan(nearest / 3)
+  })
+
+  it('serves static formats too', async () => {
+    const float = network()
+    const make = (rounding: string) =>
+      quantizeModel(float, { scheme: 'int16', granularity: 'per-tensor', rounding, roundingSteps: 200, samples, threads: 1 })
+    const [nearest, learned] = [await make('rtn'), await make('adaround')]
+    const stem = (q: typeof nearest) => q.layers.find((l) => l.name === 'stem')!
+    // The first layer's inputs are the same in both: what is left is its weights' rounding.
+    expect(stem(learned).sqnr).toBeGreaterThan(stem(nearest).sqnr! + 2)
+    expect(stem(learned).weightSqnr).toBeLessThan(stem(nearest).weightSqnr!)
+    const levels = (q: typeof nearest) => q.model.graph.initializers.get('stem/weight/quantized')!.numbers()
+    const [a, b] = [levels(nearest), levels(learned)]
+    const moves = Array.from(a, (v, i) => Math.abs(v - b[i]!))
+    expect(Math.max(...moves)).toBe(1)
+    await expect(make('gptq')).rejects.toThrow(/weight-only/)
   })
 })
