@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util'
 import { modelsOf } from '../models.ts'
 
 export const title = 'Gradients of every model at hand against central differences, through `gradcheck`'
-export const help = '--models FOLDER|FILE,… --only NAME,… --order 1 --wrt parameters --threads N; 20 minutes at order 1'
+export const help =
+  '--models FOLDER|FILE,… --only NAME,… --order 1 --wrt parameters --entries 12 --threads N; 20 minutes at order 1'
 
 const BIN = join(import.meta.dirname, '..', '..', 'cli', 'main.ts')
 
@@ -30,6 +31,7 @@ export default function study(argv: readonly string[]) {
       only: { type: 'string' },
       order: { type: 'string' },
       wrt: { type: 'string' },
+      entries: { type: 'string' },
       threads: { type: 'string' },
       json: { type: 'boolean' },
     },
@@ -43,7 +45,17 @@ export default function study(argv: readonly string[]) {
     process.stderr.write(`${basename(file)}\n`)
     const started = performance.now()
     const threads = args.threads === undefined ? [] : ['--threads', args.threads]
-    const options = ['--order', args.order ?? '1', '--wrt', args.wrt ?? 'parameters', '--json', '--quiet', ...threads]
+    const options = [
+      '--order',
+      args.order ?? '1',
+      '--wrt',
+      args.wrt ?? 'parameters',
+      '--entries',
+      args.entries ?? '12',
+      '--json',
+      '--quiet',
+      ...threads,
+    ]
     const { stdout } = spawnSync(process.execPath, [BIN, 'gradcheck', file, ...options], { encoding: 'utf8', maxBuffer: 2 ** 28 })
     const seconds = (performance.now() - started) / 1000
     const found = read(stdout)

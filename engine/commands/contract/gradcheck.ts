@@ -11,6 +11,7 @@ export const gradcheck = command({
     model: pathField('Model file (.onnx)'),
     wrt: z.enum(['parameters', 'inputs', 'all']).default('all').describe('Which tensors are differentiated'),
     order: z.number().int().min(1).max(2).default(1).describe('Order of the gradient'),
+    entries: z.number().int().min(1).default(12).describe('Entries tried of each tensor'),
     ...commonOptions,
   }),
   output: z.looseObject({

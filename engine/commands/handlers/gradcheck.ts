@@ -2,10 +2,11 @@ import { gradcheck } from '../../inspect/gradcheck/index.ts'
 import { readModel } from '../../onnx/index.ts'
 import { handler } from './handler.ts'
 
-export default handler<'gradcheck'>(async ({ model, wrt, order, seed, threads }, { emit, signal }) =>
+export default handler<'gradcheck'>(async ({ model, wrt, order, entries, seed, threads }, { emit, signal }) =>
   gradcheck(await readModel(model), {
     wrt,
     order: order === 2 ? 2 : 1,
+    entries,
     seed,
     threads,
     signal,
