@@ -12,7 +12,7 @@ const integers = (length: number, low: number, high: number) =>
 
 interface Case {
   model: Model
-  x: { dims: number[]; values: Uint8Array }
+  x: { dims: number[]; values: Uint8Array | Float32Array }
   /** Results without and with clipping, in units of the output's step. */
   exact: number[]
   clipped: number[]
@@ -29,10 +29,12 @@ interface Shape {
   stride?: number
   dilation?: number
   size?: number
+  /** Activations from -128 on, which the kernels shift up. */
+  signed?: boolean
 }
 
 /** Products of the kernel, summed in the order: position of the kernel, then channel. */
-function conv({ channels, outputs, kernel, group = 1, zero, stride = 1, dilation = 1, size = 7 }: Shape): Case {
+function conv({ channels, outputs, kernel, group = 1, zero, stride = 1, dilation = 1, size = 7, signed = false }: Shape): Case {
   const inner = channels / group
   const taps = kernel.reduce((n, k) => n * k, 1)
   const weights = integers(outputs * inner * taps, -127, 127)
@@ -42,15 +44,15 @@ function conv({ channels, outputs, kernel, group = 1, zero, stride = 1, dilation
   const step = 300 * Math.sqrt(inner * taps)
   const pads = kernel.map((k) => ((k - 1) * dilation) >> 1)
   const graph = makeGraph('conv')
-  graph.inputs = [{ name: 'x', type: tensorType('uint8', dims) }]
+  graph.inputs = [{ name: 'x', type: tensorType(signed ? 'float32' : 'uint8', dims) }]
   graph.outputs = [{ name: 'y', type: tensorType('float32') }]
   graph.initializers = new Map([
     ['one', scalar('float32', 1)],
     ['step', scalar('float32', step)],
-    ['x zero', scalar('uint8', zero)],
+    ['x zero', signed ? scalar('int8', zero - 128) : scalar('uint8', zero)],
     ['w zero', scalar('int8', 0)],
     ['b zero', scalar('int32', 0)],
-    ['y zero', scalar('uint8', 128)],
+    ['y zero', signed ? scalar('int8', 0) : scalar('uint8', 128)],
     ['w', TensorData.from('int8', [outputs, inner, ...kernel], weights)],
     ['b', TensorData.from('int32', [outputs], bias)],
   ])
@@ -59,7 +61,8 @@ function conv({ channels, outputs, kernel, group = 1, zero, stride = 1, dilation
     dilations: intsAttr(kernel.map(() => dilation)), kernel_shape: intsAttr(kernel),
   } // prettier-ignore
   graph.nodes = [
-    makeNode('DequantizeLinear', ['x', 'one', 'x zero'], ['xf']),
+    ...(signed ? [makeNode('QuantizeLinear', ['x', 'one', 'x zero'], ['xq'])] : []),
+    makeNode('DequantizeLinear', [signed ? 'xq' : 'x', 'one', 'x zero'], ['xf']),
     makeNode('DequantizeLinear', ['w', 'one', 'w zero'], ['wf']),
     makeNode('DequantizeLinear', ['b', 'one', 'b zero'], ['bf']),
     makeNode('Conv', ['xf', 'wf', 'bf'], ['sums'], attrs, { name: 'conv' }),
@@ -93,7 +96,12 @@ function conv({ channels, outputs, kernel, group = 1, zero, stride = 1, dilation
     Array.from({ length: outputs * positions }, (_, i) => one(Math.floor(i / positions), split(i % positions, length), round))
   const depthwise = group > 1 && inner === 1 && outputs === group
   const exact = results((v) => v)
-  return { model: makeModel(graph, 17), x: { dims, values }, exact, clipped: depthwise ? exact : results(clip16) }
+  return {
+    model: makeModel(graph, 17),
+    x: { dims, values: signed ? Float32Array.from(values, (v) => v - zero) : values },
+    exact,
+    clipped: depthwise ? exact : results(clip16),
+  }
 }
 
 function product(op: 'MatMul' | 'Gemm' | 'MatMulInteger', rows: number, depth: number, columns: number, zero: number): Case {
@@ -145,6 +153,7 @@ const CASES: Record<string, Case> = {
   'three channels': conv({ channels: 3, outputs: 16, kernel: [3, 3], zero: 10 }),
   'whole blocks of channels': conv({ channels: 16, outputs: 16, kernel: [3, 3], zero: 0 }),
   'one position': conv({ channels: 16, outputs: 32, kernel: [1, 1], zero: 7 }),
+  'signed activations': conv({ channels: 16, outputs: 16, kernel: [3, 3], zero: 133, signed: true }),
   'groups': conv({ channels: 8, outputs: 8, kernel: [3, 3], group: 2, zero: 5 }),
   'depthwise with two filters each': conv({ channels: 8, outputs: 16, kernel: [3, 3], group: 8, zero: 3 }),
   'depthwise': conv({ channels: 16, outputs: 16, kernel: [3, 3], group: 16, zero: 3 }),

@@ -144,6 +144,8 @@ class Layer {
   readonly #layer: IntegerLayer
   readonly #channels: number
   readonly #title: string
+  /** What is added to the stored activations before they are multiplied. */
+  readonly #offset: number
 
   constructor(layer: IntegerLayer) {
     this.#layer = layer
@@ -157,8 +159,10 @@ class Layer {
     const depth = conv ? values.length / dims[0]! : rows ? dims[1]! : dims[0]!
     this.#channels = rows ? dims[0]! : dims[1]!
     const depthwise = conv && getInt(node, 'group', 1) > 1 && dims[1] === 1 && dims[0] === getInt(node, 'group', 1)
-    // Unsigned weights, or signed activations, meet other kernels.
-    const affected = weight.levels.dtype === 'int8' && input.dtype === 'uint8' && !depthwise
+    // Unsigned weights meet other kernels.
+    const affected = weight.levels.dtype === 'int8' && /^u?int8$/.test(input.dtype) && !depthwise
+    // Signed activations are made unsigned first.
+    this.#offset = input.dtype === 'int8' ? 128 : 0
     const inner = conv ? dims[1]! : 1
     const taps = conv ? depth / inner : 1
     const at = (channel: number, k: number): number => {
@@ -177,7 +181,9 @@ class Layer {
   write(e: Emitter): void {
     const { node, input, weight } = this.#layer
     const risky = this.survey.risky()
-    const x = e.add('Cast', [input.integers], `${this.#title}/activations`, { to: intAttr(1) })
+    const stored = e.add('Cast', [input.integers], `${this.#title}/activations`, { to: intAttr(1) })
+    const offset = () => e.constant(`${this.#title}/offset`, TensorData.scalar('float32', this.#offset))
+    const x = this.#offset === 0 ? stored : e.add('Add', [stored, offset()], `${this.#title}/unsigned`)
     const lost = node.op === 'Conv' ? this.#convolution(e, x, risky) : product(e, x, risky, this.#channels, this.#title)
     const scale = Float32Array.from(
       { length: this.#channels },
@@ -211,7 +217,7 @@ class Layer {
     let padded = x
     if (pads?.some((p) => p !== 0)) {
       const all = [0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)]
-      const zero = e.constant(`${t}/zero`, TensorData.scalar('float32', input.zero))
+      const zero = e.constant(`${t}/zero`, TensorData.scalar('float32', input.zero + this.#offset))
       padded = e.add('Pad', [x, e.constant(`${t}/pads`, TensorData.int64(all)), zero], `${t}/padded`)
     }
     // One slice for each position of the kernel: the channels under it at all output positions.
