@@ -3,8 +3,12 @@ import { facts } from '../table.ts'
 
 type Provider = CommandOutput<'devices'>['providers'][number]
 
-const text = (value: unknown): string =>
-  Array.isArray(value) ? value.map(text).join(', ') : typeof value === 'object' ? JSON.stringify(value) : String(value)
+/** What describes itself is shown in its words. */
+function text(value: unknown): string {
+  if (Array.isArray(value)) return value.map(text).join(', ')
+  if (typeof value !== 'object' || value === null) return String(value)
+  return 'text' in value ? String(value.text) : JSON.stringify(value)
+}
 
 /** `webgpu: usable, the state of a training stays on the device`, or why it cannot be used. */
 function provider(p: Provider): string {
@@ -29,6 +33,6 @@ export default function devices({ cpu, providers, tuned, ...rest }: CommandOutpu
       ['tuned', `${model}, ${threads} threads, ONNX Runtime ${onnxruntime}: ${forms.length} operators`],
       ...forms.map(({ operator, form, ms }): [string, string] => ['', `${operator}: ${form} (${timesOf(ms)})`]),
     ]),
-    ...Object.entries(rest).map(([key, value]): [string, string] => [key, text(value)]),
+    ...Object.entries(rest).map(([key, value]): [string, string] => [key === 'nativeAddon' ? 'native addon' : key, text(value)]),
   ])
 }

@@ -59,19 +59,19 @@ interface Binding {
   abi: number
   isas: string[]
   update(job: object): NativeOutcome
-  copy(job: { to: Float32Array; from: Float32Array; threads: number }): void
+  copy(job: { to: Float32Array; from: Float32Array; threads: number; piece: number }): void
 }
 
 export interface NativeAddon {
   /** Instruction sets that this processor has kernels for, the widest last. */
   readonly isas: readonly string[]
   update(job: NativeUpdate): NativeOutcome
-  /** Copies on several threads: what the memory gives, to measure an update against. */
-  copy(to: Float32Array, from: Float32Array, threads: number): void
+  /** Copies on several threads, in pieces of so many bytes: what the memory gives, to measure an update against. */
+  copy(to: Float32Array, from: Float32Array, threads: number, piece: number): void
 }
 
 /** What the functions of the binary take; native/src/addon.cpp has the same number. */
-const ABI = 1
+const ABI = 2
 
 const BINARY = join('native', 'build', 'stillroom_native.node')
 /** The repository's root, seen from the sources and from the built engine host, which is also how a packed app lies. */
@@ -131,6 +131,6 @@ function wrap(binding: Binding): NativeAddon {
         isa: job.isa ?? 'best',
       })
     },
-    copy: (to, from, threads) => binding.copy({ to, from, threads }),
+    copy: (to, from, threads, piece) => binding.copy({ to, from, threads, piece }),
   }
 }

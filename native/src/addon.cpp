@@ -209,9 +209,9 @@ napi_value copy(napi_env env, napi_value o) {
   ok(napi_get_named_property(env, o, "from", &value));
   const Floats from = floats(env, value, "from");
   if (to.length != from.length) throw Refused{"to, from: expected the same length"};
-  const double threads = number(env, o, "threads");
+  const double threads = number(env, o, "threads"), piece = number(env, o, "piece");
   stillroom::copy(*pool, reinterpret_cast<char *>(to.data), reinterpret_cast<const char *>(from.data), to.length * sizeof(float),
-                  threads < 1 ? 1 : static_cast<size_t>(threads));
+                  threads < 1 ? 1 : static_cast<size_t>(threads), piece < 4096 ? 4096 : static_cast<size_t>(piece));
   return nullptr;
 }
 
@@ -257,7 +257,7 @@ napi_value start(napi_env env, napi_value exports) {
   }
   napi_set_named_property(env, exports, "isas", list);
   // Raised with every change of what the functions take: the engine uses no binary that was built for another number.
-  napi_create_uint32(env, 1, &value);
+  napi_create_uint32(env, 2, &value);
   napi_set_named_property(env, exports, "abi", value);
   return exports;
 }

@@ -73,12 +73,10 @@ Outcome run(Pool &pool, Job &job) {
   return out;
 }
 
-void copy(Pool &pool, char *to, const char *from, size_t n, size_t threads) {
-  // One stretch for each thread, cut at pages: the C library then chooses stores that bypass the cache where that is faster.
-  const size_t stretch = (n / threads + 4096) / 4096 * 4096;
-  pool.run(threads, (n + stretch - 1) / stretch, [&](size_t i) {
-    const size_t at = i * stretch;
-    memcpy(to + at, from + at, n - at < stretch ? n - at : stretch);
+void copy(Pool &pool, char *to, const char *from, size_t n, size_t threads, size_t piece) {
+  pool.run(threads, (n + piece - 1) / piece, [&](size_t i) {
+    const size_t at = i * piece;
+    memcpy(to + at, from + at, n - at < piece ? n - at : piece);
   });
 }
 

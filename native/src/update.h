@@ -33,7 +33,8 @@ struct Outcome {
 /// Runs a job in place. Same bits for every number of threads: tensors are cut at fixed places, and sums are added in that order.
 Outcome run(Pool &pool, Job &job);
 
-/// Copies `n` bytes on so many threads. For measuring what the memory of a machine gives.
-void copy(Pool &pool, char *to, const char *from, size_t n, size_t threads);
+/// Copies `n` bytes on so many threads, in pieces of so many bytes; the C library bypasses the cache for large ones. For measuring what the
+/// memory of a machine gives.
+void copy(Pool &pool, char *to, const char *from, size_t n, size_t threads, size_t piece);
 
 }  // namespace stillroom
