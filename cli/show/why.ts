@@ -45,21 +45,21 @@ function layerTable({ layers }: Why): string {
   return `${table(head, rows)}${shown.length < layers.length ? `\n(the ${shown.length} noisiest of ${layers.length} layers)` : ''}`
 }
 
-const activationTable = ({ activations }: Why): string =>
-  table(
-    ['activation', 'covered', 'seen', 'cut', 'clipping dB', 'rounding dB', 'largest / 99.9 %'],
-    activations
-      .slice(0, LAYERS)
-      .map((v) => [
-        v.value,
-        v.covered.map(number).join(' … '),
-        v.seen.map(number).join(' … '),
-        share(v.clipped),
-        decibels(v.clippingSqnr),
-        decibels(v.roundingSqnr),
-        number(v.spread),
-      ]),
-  )
+function activationTable({ activations }: Why): string {
+  const rows = activations
+    .slice(0, LAYERS)
+    .map((v) => [
+      v.value,
+      v.covered.map(number).join(' … '),
+      v.seen.map(number).join(' … '),
+      share(v.clipped),
+      decibels(v.clippingSqnr),
+      decibels(v.roundingSqnr),
+      number(v.spread),
+    ])
+  const head = ['activation', 'covered', 'seen', 'cut', 'clipping dB', 'rounding dB', 'largest / 99.9 %']
+  return `${table(head, rows)}${rows.length < activations.length ? `\n(the first ${rows.length} of ${activations.length} activations)` : ''}`
+}
 
 function flips({ flips: f }: Why): string {
   if (f.count === 0) return `no sample of ${f.samples} changed its class`
