@@ -1,5 +1,4 @@
 import { existsSync, renameSync } from 'node:fs'
-import type { Model } from '../../engine/ir/index.ts'
 import { readModel, writeModel } from '../../engine/onnx/index.ts'
 import { applyPasses, constantsOf, rewrites } from '../../engine/passes/index.ts'
 import { divideChannels, findPairs } from '../../engine/quantize/index.ts'
@@ -7,14 +6,12 @@ import { random } from '../../engine/random.ts'
 
 /**
  * A model whose channels differ in range by large factors, drawn from 1 / factor to factor and undone by the next layer: the same function in floats,
- * and hard on integers that share a scale. Upper ends of activations (ReLU6) are taken away before, as Nagel et al. 2019 (arXiv:1906.04721,
- * section 5.1.1) do: a factor could not pass them. Written to `path` unless it is there.
+ * and hard on integers that share a scale. Written to `path` unless it is there.
  */
 export async function hostileModel(from: string, path: string, factor: number): Promise<void> {
   if (existsSync(path)) return
   const wanted = ['drop-identity', 'fold-batch-norm', 'eliminate-dead']
   const { model } = applyPasses(await readModel(from), rewrites.filter((r) => wanted.includes(r.id))) // prettier-ignore
-  openEnds(model)
   const draw = random(0, 'hostile')
   findPairs(model.graph).forEach((pair, i) => {
     const s = Float64Array.from({ length: pair.channels }, (_, c) => factor ** (2 * draw.uniform(4096 * i + c) - 1))
@@ -24,13 +21,18 @@ export async function hostileModel(from: string, path: string, factor: number): 
   renameSync(`${path}.new`, path)
 }
 
-/** Clips from 0 to a bound become Relu. */
-function openEnds({ graph }: Model): void {
-  const constant = constantsOf(graph)
-  for (const node of graph.nodes)
+/**
+ * The model without upper ends of activations (ReLU6 becomes ReLU), as in Nagel et al. 2019, arXiv:1906.04721, section 5.1.1: no factor passes
+ * them.
+ */
+export async function withoutEnds(from: string, path: string): Promise<void> {
+  const model = await readModel(from)
+  const constant = constantsOf(model.graph)
+  for (const node of model.graph.nodes)
     if (node.op === 'Clip' && constant(node.inputs[1])?.numbers()[0] === 0) {
       node.op = 'Relu'
       node.inputs = [node.inputs[0]!]
       node.attrs = new Map()
     }
+  await writeModel(model, path, { external: 'none' })
 }

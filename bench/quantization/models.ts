@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { handlers, inProcess, makeClient, makeDispatcher } from '../../engine/commands/index.ts'
-import { hostileModel } from './hostile.ts'
+import { hostileModel, withoutEnds } from './hostile.ts'
 import { sharedData } from '../../tests/shared.ts'
 
 /** A model of the study: where its file and its data are. */
@@ -16,8 +16,8 @@ export interface StudyModel {
 
 interface Recipe {
   name: string
-  /** Made from another one by spreading the ranges of its channels by this factor. */
-  hostile?: { from: string; factor: number }
+  /** Made from another one by spreading the ranges of its channels by this factor; `tune`: trained on first, without upper ends of activations. */
+  hostile?: { from: string; factor: number; tune?: Record<string, unknown> }
   data(): string | undefined
   bound: number
   /** Input of `train`; absent for a model that comes trained. */
@@ -64,7 +64,12 @@ const RECIPES: readonly Recipe[] = [
 ]
 
 const CONSTRUCTED: readonly Recipe[] = [
-  { name: 'mobilenet-v2 hostile', data: cifar, bound: NaN, hostile: { from: 'mobilenet-v2', factor: 32 } },
+  {
+    name: 'mobilenet-v2 hostile',
+    data: cifar,
+    bound: NaN,
+    hostile: { from: 'mobilenet-v2', factor: 32, tune: { steps: 150, optimizer: 'sgd', lr: 0.02, weightDecay: 1e-4, warmup: 10 } },
+  },
   { name: 'resnet-20 hostile', data: cifar, bound: NaN, hostile: { from: 'resnet-20', factor: 3 } },
 ]
 
@@ -84,7 +89,12 @@ export async function studyModels(cache: string, only: readonly string[] | undef
     if (hostile) {
       const [from] = await studyModels(cache, [hostile.from], threads)
       if (!from) continue
-      await hostileModel(from.file, path, hostile.factor)
+      const source = hostile.tune ? `${path}.tuned` : from.file
+      if (hostile.tune && !existsSync(source)) {
+        await withoutEnds(from.file, `${path}.open.onnx`)
+        await trainInto(source, place, { student: `${path}.open.onnx`, ...hostile.tune }, threads)
+      }
+      await hostileModel(source, path, hostile.factor)
     }
     out.push({ name, file: path, data: place, bound })
   }
