@@ -7,6 +7,7 @@ import { tensorPath } from '../tensorPath.ts'
 import { bindDims, fedInputs, isSymbolic, sampleFeeds, TRIAL_SIZES } from '../samples.ts'
 import { checkInBestPrecision, type CheckOptions, type Subject, type TensorCheck } from './check.ts'
 import { retype } from './retype.ts'
+import { withoutSizes } from './sizes.ts'
 import type { Precision } from './stencil.ts'
 import { withoutRounding } from './unrounded.ts'
 
@@ -62,6 +63,8 @@ type Shapes = ReadonlyMap<string, readonly number[]>
 interface Fitting {
   subject: Subject
   shapes: Shapes
+  /** Every value of the graph. */
+  values: ReadonlyMap<string, Tensor>
 }
 
 /** Numbers computed in one run from which on smaller inputs are tried. */
@@ -81,7 +84,8 @@ function fitting(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions): 
     for (const parts of PARTS) {
       if (numbersOf(best.subject) <= MANY) break
       const smaller = [1, 2].map((from) => divided(found.shapes, parts, from))
-      const next = smaller.map((shapes) => attempt(() => subjectOf(graph, dtype, o, shapes), [])).find((f) => f)
+      const less = withoutSizes(graph, found.values)
+      const next = smaller.map((shapes) => attempt(() => subjectOf(less, dtype, o, shapes), [])).find((f) => f)
       if (!next) continue
       best = next
     }
@@ -154,5 +158,5 @@ function subjectOf(graph: Graph, dtype: Precision['dtype'], o: GradcheckOptions,
     },
   })
   const outputs = graph.outputs.flatMap(({ name }) => values.get(name) ?? [])
-  return { subject: { b, point, wrt, outputs, free }, shapes: bound }
+  return { subject: { b, point, wrt, outputs, free }, shapes: bound, values }
 }
