@@ -1,4 +1,4 @@
-import { getInt, usageOf, type DataType, type Graph, type Node, type TensorData, type Usage } from '../ir/index.ts'
+import { DATA_TYPES, getInt, usageOf, type DataType, type Graph, type Node, type TensorData, type Usage } from '../ir/index.ts'
 import { constantsOf } from '../passes/index.ts'
 
 /** Integers that stand for reals, read from a graph: real = (integer - zero) * scale. */
@@ -88,6 +88,8 @@ export class IntegerReader {
     const levels = this.#constant(node.inputs[0])
     const scale = this.#constant(node.inputs[1])
     if (!levels || !scale) return undefined
+    // There are no integer kernels for weights of 4 bits and fewer: floats are made of them.
+    if (DATA_TYPES[levels.dtype].bits < 8) return undefined
     const zero = this.#constant(node.inputs[2])
     const many = scale.dims.length > 0 && scale.size > 1
     return {

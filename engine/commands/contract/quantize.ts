@@ -65,6 +65,7 @@ export const quantizeOptions = {
     .describe('Train the model as the integers it becomes, taught by itself: with fixed ranges, learned steps or learned clips')
     .optional(),
   qatBits: z.number().int().min(2).max(8).default(8).describe('Bits of weights and activations in that training'),
+  qatEpochs: z.number().positive().default(5).describe('Passes over the training share in that training, where no steps are given'),
 }
 
 export const quantize = command({

@@ -14,8 +14,7 @@ import { tapped, widthOf } from './training.ts'
 import { dropOld, recorder } from './trainingParts.ts'
 import { tunerOf } from './tuning.ts'
 
-/** What a training as integers takes when nothing is said: the model is trained already. */
-const EPOCHS = 5
+/** Peak rate when nothing is said: the model is trained already. */
 const RATE = 0.01
 const CALIBRATION_SAMPLES = 256
 /** Share of the steps with moving statistics of batch norms. Krishnamoorthi 2018 (arXiv:1806.08342, section 3.2.2) freezes them late. */
@@ -70,7 +69,7 @@ export async function quantizeAware(r: Request, ctx: HandlerContext<'quantize'>)
   })
   const student = tapped(qat.model)
   const perEpoch = Math.max(1, Math.floor(Math.floor(splits.train.length / input.batch) / input.accumulate))
-  const steps = input.steps ?? Math.max(1, Math.round((input.epochs ?? EPOCHS) * perEpoch))
+  const steps = input.steps ?? Math.max(1, Math.round((input.epochs ?? input.qatEpochs) * perEpoch))
   const method = findMethod('hinton-kd')
   const points = recorder(ctx as never, r.run)
   const folder = ctx.store.runFolder(r.run)
