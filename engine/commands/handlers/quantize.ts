@@ -147,6 +147,11 @@ function described(model: Model, { preprocess }: ChosenPreprocess, input: Input)
       calibrationSamples: input.calibrationSamples ?? CALIBRATION_SAMPLES,
       ...(input.equalize ? { equalize: true } : {}),
       ...(input.exclude.length ? { exclude: input.exclude } : {}),
+      ...(input.smooth === undefined ? {} : { smooth: input.smooth }),
+      ...(input.biasCorrection ? { biasCorrection: true } : {}),
+      ...(input.symmetric ? { symmetric: true } : {}),
+      ...(input.rounding === 'rtn' ? {} : { rounding: input.rounding }),
+      ...(input.roundingSteps === undefined ? {} : { roundingSteps: input.roundingSteps }),
       ...(input.qat ? { qat: input.qat, bits: input.qatBits } : {}),
     }),
   )

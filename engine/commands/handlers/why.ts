@@ -63,7 +63,8 @@ export default handler<'why'>(async (input, ctx) => {
         const made = await quantizeOn({
           model: float, dataset, splits, preprocess, seed: input.seed, threads: input.threads, signal: ctx.signal,
           scheme: choices.scheme, calibration: choices.calibration, granularity: choices.granularity, equalize: choices.equalize,
-          exclude: choices.exclude, samples: choices.calibrationSamples, reduceRange: choices.reduceRange,
+          exclude: choices.exclude, smooth: choices.smooth, biasCorrection: choices.biasCorrection, symmetric: choices.symmetric,
+          rounding: choices.rounding, roundingSteps: choices.roundingSteps, samples: choices.calibrationSamples, reduceRange: choices.reduceRange,
           warn: () => undefined, progress: () => undefined,
         }) // prettier-ignore
         return made.model
@@ -174,7 +175,7 @@ function resultOf(
 
 /** The fix as an input of `quantize`: what the person chose for the data, and the options that make the model. */
 function fixOf(fix: NonNullable<Explanation['fix']>, input: Input): NonNullable<Result['fix']> {
-  const { scheme, calibration, calibrationSamples, granularity, equalize, exclude, reduceRange } = fix.choices
+  const { scheme, calibration, calibrationSamples, granularity, equalize, exclude, reduceRange, ...further } = fix.choices
   const made = {
     model: input.model,
     data: input.data,
@@ -183,6 +184,7 @@ function fixOf(fix: NonNullable<Explanation['fix']>, input: Input): NonNullable<
     granularity,
     equalize,
     exclude: [...exclude],
+    ...further,
     ...(calibrationSamples === undefined ? {} : { calibrationSamples }),
     // Absent, `quantize` decides by the processor that it runs on.
     ...(reduceRange || input.host === 'no-vnni' ? { reduceRange } : {}),

@@ -17,6 +17,7 @@ export function choicesOf(model: Model): Choices {
   )
   const samples = told['calibrationSamples']
   const text = (name: string) => (typeof told[name] === 'string' ? told[name] : undefined)
+  const number = (name: string) => (typeof told[name] === 'number' ? { [name]: told[name] } : {})
   return {
     scheme: text('scheme') ?? (unsigned ? 'uint8' : 'int8'),
     granularity: perChannel ? 'per-channel' : 'per-tensor',
@@ -25,8 +26,16 @@ export function choicesOf(model: Model): Choices {
     equalize: told['equalize'] === true,
     reduceRange: !unsigned && layers.length > 0 && largest <= 64,
     exclude: Array.isArray(told['exclude']) ? told['exclude'].map(String) : [],
+    ...number('smooth'),
+    ...number('roundingSteps'),
+    ...(told['biasCorrection'] === true ? { biasCorrection: true } : {}),
+    ...(told['symmetric'] === true ? { symmetric: true } : {}),
+    ...(text('rounding') === undefined ? {} : { rounding: text('rounding') }),
   }
 }
+
+/** Whether the weights were trained further as integers: then they are not the float model's. */
+export const wasTrained = (model: Model): boolean => document(model.metadata.get(QUANTIZATION_KEY))['qat'] !== undefined
 
 function document(text: string | undefined): Record<string, unknown> {
   try {

@@ -12,6 +12,12 @@ export interface Choices {
   /** 7-bit weights. */
   reduceRange: boolean
   exclude: readonly string[]
+  /** Further choices of `quantize`, handed on as they are. */
+  smooth?: number | undefined
+  biasCorrection?: boolean | undefined
+  symmetric?: boolean | undefined
+  rounding?: string | undefined
+  roundingSteps?: number | undefined
 }
 
 /** One layer in integers beside the same layer in floats. Noise is in dB below the signal (SQNR); null where there is no noise or no signal. */

@@ -6,9 +6,10 @@ import eliminateDead from '../../passes/rewrites/eliminate-dead.ts'
 import foldBatchNorm from '../../passes/rewrites/fold-batch-norm.ts'
 import { equalize } from '../equalize.ts'
 import { samplesFor } from '../samples.ts'
+import { smoothActivations } from '../smooth.ts'
 import { causes } from './causes/list.gen.ts'
 import type { Finding, Fix } from './cause.ts'
-import { choicesOf } from './choices.ts'
+import { choicesOf, wasTrained } from './choices.ts'
 import { lossOf, recovered, type Choices, type Evidence, type LayerEvidence, type ValueEvidence } from './evidence.ts'
 import { flipsOf, type Flips } from './flips.ts'
 import { inputsOf, layersOf, valuesOf } from './gather.ts'
@@ -95,9 +96,19 @@ export async function explainDrop(o: ExplainOptions): Promise<Explanation> {
     o.signal?.throwIfAborted()
     o.onProgress?.(step)
   }
+  if (wasTrained(o.quantized))
+    throw new UnsupportedError('the quantized model was trained as integers, so its weights are not those of the float model', {
+      where: 'quantized',
+      hint: 'explain the model that quantize makes without --qat',
+    })
   const choices = choicesOf(o.quantized)
   const { model: float } = applyPasses(o.float, [dropIdentity, foldBatchNorm, eliminateDead])
+  const feeds = (indices: Int32Array) => samplesFor(o.float, { dataset: o.dataset, indices, preprocess: o.preprocess })
+  const samples = feeds(o.calibration)
+  const running = { threads: o.threads, signal: o.signal }
+  // What was done to the float model before it was rounded is done here too, so that layer fits layer.
   if (choices.equalize) equalize(float.graph)
+  if (choices.smooth !== undefined) await smoothActivations(float, choices.smooth, samples, running)
   const pairs = matchLayers(float, o.quantized)
   const rounded = matchValues(float, o.quantized)
   if (pairs.length === 0)
@@ -129,9 +140,6 @@ export async function explainDrop(o: ExplainOptions): Promise<Explanation> {
     activations: await judged(activationsOnly(o.quantized, float, pairs), 'here'),
   }
   say('layer by layer')
-  const feeds = (indices: Int32Array) => samplesFor(o.float, { dataset: o.dataset, indices, preprocess: o.preprocess })
-  const samples = feeds(o.calibration)
-  const running = { threads: o.threads, signal: o.signal }
   const layers = await layersOf(float, o.quantized, pairs, rounded, feeds(o.diagnosis.slice(0, 128)), running)
   const values = await valuesOf(float, rounded, pairs, samples, running)
   const parts = { layers, values, inputs: await inputsOf(values, samples, o.preprocess) }
