@@ -23,6 +23,9 @@ export default function why(r: Why): string {
         ['on x86 without VNNI (simulated)', measured(r.host.noVnni)],
       ],
     ),
+    plain(
+      `judged for x86 ${r.host.target === 'vnni' ? 'with VNNI, and other processors that add up in 32 bits' : 'without VNNI'}; here: ${r.host.text}`,
+    ),
     layerTable(r),
     activationTable(r),
     flips(r),
