@@ -1,7 +1,7 @@
 /** What can be said of providers without a GPU; tests/gpu/ trains on one. */
 import { describe, expect, it } from 'vitest'
 import { OptionError } from '../errors.ts'
-import { makeGraph, makeModel, makeNode, TensorData, type Model, type Node } from '../ir/index.ts'
+import { makeGraph, makeModel, makeNode, tensorType, TensorData, type Model, type Node } from '../ir/index.ts'
 import { download, keepsState } from './deviceState.ts'
 import { copiesIn, fallbacksIn, showFallbacks } from './placement.ts'
 import { requireProvider, whyNot } from './provider.ts'
@@ -87,6 +87,17 @@ describe('nodes that WebGPU must not have', () => {
     expect(names).toEqual(['on_cpu_1', 'up', 'on_cpu_5'])
     expect(made.graph.nodes.map((n) => n.name)).toEqual(['', 'on_cpu_1', 'up', '', '', 'on_cpu_5'])
     expect(given.graph.nodes.map((n) => n.name)).toEqual(['', '', 'up', '', '', ''])
+  })
+
+  it('are told by the shape of a weight that is computed, where the model has it', () => {
+    const given = model(
+      makeNode('ConvTranspose', ['x', 'fed'], ['a'], group),
+      makeNode('ConvTranspose', ['x', 'made'], ['b'], group),
+      makeNode('ConvTranspose', ['x', 'unknown'], ['c'], group),
+    )
+    given.graph.inputs.push({ name: 'fed', type: tensorType('float32', [4, 2, 3, 3]) })
+    given.graph.values.set('made', { name: 'made', type: tensorType('float32', [4, 1, 3, 3]) })
+    expect(withoutRefused(given).names).toEqual(['b', 'c'])
   })
 
   it('are none in most models', () => {

@@ -1,6 +1,6 @@
-import type { Attribute, Model, Node } from '../ir/index.ts'
+import { isConcrete, type Attribute, type Model, type Node, type ValueInfo } from '../ir/index.ts'
 
-/** Dims of a constant, where a name is one. */
+/** Dims of a value, where the model tells them. */
 type DimsOf = (name: string | undefined) => readonly number[] | undefined
 
 const int = (node: Node, name: string): number => {
@@ -47,10 +47,20 @@ const REFUSED: Readonly<Record<string, (node: Node, dims: DimsOf) => boolean>> =
   'com.microsoft:MultiHeadAttention': (n) => Boolean(n.inputs[4]),
 }
 
+const fixed = (type: ValueInfo['type'] | undefined): readonly number[] | undefined => {
+  const shape = type && 'shape' in type ? type.shape : undefined
+  return shape && isConcrete(shape) ? shape : undefined
+}
+
 /** The same model with every node that the WebGPU provider must not have named, and those names. Nodes of subgraphs are not looked at. */
 export function withoutRefused(model: Model): { model: Model; names: string[] } {
   const { graph } = model
-  const dims: DimsOf = (name) => (name === undefined ? undefined : graph.initializers.get(name)?.dims)
+  const inputs = new Map(graph.inputs.map((v) => [v.name, v]))
+  const dims: DimsOf = (name) => {
+    if (name === undefined) return undefined
+    const constant = graph.initializers.get(name)?.dims
+    return constant ?? fixed((graph.values.get(name) ?? inputs.get(name))?.type)
+  }
   const names: string[] = []
   const nodes = graph.nodes.map((node, i) => {
     const refused = REFUSED[node.domain === '' ? node.op : `${node.domain}:${node.op}`]
