@@ -22,13 +22,14 @@ const INTEGER = /^(QuantizeLinear|QLinear.*|QGemm)$/
 
 /**
  * Compares each quantized node of a model with the simulation: both are given the codes that the simulation computed before it, and what they make of
- * them is compared code by code. Errors: OptionError without samples.
+ * them is compared code by code. A model without integer codes has none to compare. Errors: OptionError without samples.
  */
 export async function checkNodes(model: Model, samples: Samples, o: RunOptions = {}): Promise<NodeCheck[]> {
   const targets = model.graph.nodes.filter((n) => INTEGER.test(n.op))
   const typeOf = integerTypes(model.graph, targets)
   // A product that gives floats has no codes to compare.
   const parts = targets.filter((n) => typeOf.has(n.outputs[0]!)).map((node) => partOf(model, node.outputs[0]!, typeOf))
+  if (!parts.length) return []
   const wanted = new Set(parts.flatMap((p) => [...p.from, p.value]).filter((name) => typeOf.has(name)))
   const simulated = await createSession(withOutputs(simulation(model), wanted), { threads: o.threads, name: 'simulation' })
   const sessions = await Promise.all(parts.map((p) => createSession(p.model, { threads: o.threads, name: p.value })))
