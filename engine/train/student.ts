@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.ts'
-import { getFloat, getInt, type Node } from '../ir/index.ts'
+import { getFloat, getInt, type Graph, type Node } from '../ir/index.ts'
 import { batchNorm, inlineGraph, withFedDraws, type Builder, type FedDraw, type Tensor } from '../ops/index.ts'
 import { fakeQuantizer } from './fakeQuantize.ts'
 import { rolesOf } from './parameters.ts'
@@ -23,6 +23,16 @@ export interface StudentContext {
   draw: FedDraw
 }
 
+function noParameters(graph: Graph): ModelError {
+  const where = graph.name
+  const whole = graph.nodes.some(({ op, inputs: [x] }) => op === 'DequantizeLinear' && graph.initializers.has(x ?? ''))
+  if (!whole) return new ModelError('the student has no trainable parameters', { where })
+  return new ModelError('the student has no trainable parameters: its weights are stored as integers', {
+    where,
+    hint: 'train the model in floats, and quantize it with --qat',
+  })
+}
+
 type Given = Pick<StepSpec, 'student' | 'methods' | 'qat' | 'frozen'>
 
 /**
@@ -32,7 +42,7 @@ type Given = Pick<StepSpec, 'student' | 'methods' | 'qat' | 'frozen'>
 export function trainable(b: Builder, spec: Given, fed: ReadonlyMap<string, Tensor>, { held, masks, draw }: StudentContext) {
   const { graph } = spec.student.model
   const roles = rolesOf(graph)
-  if (!roles.parameters.length) throw new ModelError('the student has no trainable parameters', { where: graph.name })
+  if (!roles.parameters.length) throw noParameters(graph)
   const seen = seenParameters(b, spec, held)
   const statistics = new Set(roles.statistics)
   const updates: Moved[] = []
