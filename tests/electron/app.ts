@@ -226,6 +226,8 @@ async function launchServer(options: LaunchOptions): Promise<RunningApp> {
   const watched = watch(page, new RegExp(`^(http|ws)://127\\.0\\.0\\.1:${new URL(url).port}/|^(data|blob):`))
   await page.goto(url)
   const end = async (signal: NodeJS.Signals): Promise<void> => {
+    // The page says on its console that the server is gone; that is no complaint of ours.
+    page.removeAllListeners('console')
     child.kill(signal)
     await ended(child)
     await browser.close()
