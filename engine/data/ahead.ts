@@ -19,7 +19,7 @@ const TRIED = 6
 const WORTH = 0.03
 
 export interface AheadOptions {
-  /** `auto` starts the thread when loading takes a noticeable share of the time; `off` never does. Default `auto`. */
+  /** `auto` starts the thread when loading takes a noticeable share of the time, `on` at once, `off` never. Default `auto`. */
   ahead?: 'auto' | 'on' | 'off' | undefined
 }
 
@@ -52,10 +52,10 @@ export function batchesAhead(options: BatcherOptions & AheadOptions): AheadBatch
     line = new Line(job!)
   }
   const fetched = async (step: number): Promise<Batch> => {
-    if (mode === 'on' && !tried) begin()
     // While the thread starts, nothing is asked of it: nobody shall wait for that.
     return (line?.ready ? await line.at(step) : undefined) ?? inline.at(step)
   }
+  if (mode === 'on' && !tried) begin()
   const { batch, stepsPerEpoch, shape, inputs, target, fixedViews } = inline
   return {
     ...{ batch, stepsPerEpoch, shape, inputs, fixedViews, ...(target ? { target } : {}) },
