@@ -9,7 +9,7 @@ import { HOSTILE_SCHEMES, SCHEMES } from '../quantization/schemes.ts'
 
 export const title = 'Every number format on five real models and two constructed ones: accuracy, bytes, latency, bounds'
 export const help =
-  '--cache FOLDER (models and rows are kept there, and not made twice) --models a,b --only int8,fp16 --latency on|off|only --repeats N --samples N --threads N'
+  '--cache FOLDER (models and rows are kept there, and not made twice) --models a,b --only int8;fp16 --known (prints what the cache holds) --latency on|off|only --repeats N --samples N --threads N'
 
 const percent = ({ value, ci95 }: Interval): string =>
   `${(100 * value).toFixed(2)}${ci95 ? ` [${(100 * ci95[0]).toFixed(1)}, ${(100 * ci95[1]).toFixed(1)}]` : ''}`
@@ -26,6 +26,7 @@ export default async function study(argv: readonly string[]) {
       repeats: { type: 'string' },
       samples: { type: 'string' },
       threads: { type: 'string' },
+      known: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   })
@@ -39,11 +40,11 @@ export default async function study(argv: readonly string[]) {
   for (const model of models)
     for (const scheme of (HOSTILE_SCHEMES[model.name] ?? SCHEMES).filter((s) => !wanted || wanted.includes(s.name))) {
       let row = knownRow(o, model, scheme)
-      if (!row && args.latency === 'only') continue
+      if (!row && (args.known || args.latency === 'only')) continue
       const started = performance.now()
       try {
         row ??= await makeRow(o, model, scheme)
-        if (!row.ratio && args.latency !== 'off') row = await measured(o, model, row, Number(args.repeats ?? 100))
+        if (!row.ratio && !args.known && args.latency !== 'off') row = await measured(o, model, row, Number(args.repeats ?? 100))
       } catch (error) {
         process.stderr.write(`${model.name}, ${scheme.name}: ${(error as Error).message}\n`)
         continue
