@@ -76,15 +76,21 @@ const CONSTRUCTED: readonly Recipe[] = [
 /**
  * The study's models; those that are not in the cache folder are trained into it.
  * @param only names; all where absent
+ * @param known leaves out what would have to be made
  */
-export async function studyModels(cache: string, only: readonly string[] | undefined, threads?: number): Promise<StudyModel[]> {
+export async function studyModels(
+  cache: string,
+  only: readonly string[] | undefined,
+  threads?: number,
+  known = false,
+): Promise<StudyModel[]> {
   mkdirSync(cache, { recursive: true })
   const out: StudyModel[] = []
   for (const { name, data, bound, train, file, hostile } of [...RECIPES, ...CONSTRUCTED]) {
     if (only && !only.includes(name)) continue
     const place = data()
     const path = file ? file() : join(cache, `${name.replace(' ', '-')}.onnx`)
-    if (place === undefined || path === undefined) continue
+    if (place === undefined || path === undefined || (known && !existsSync(path))) continue
     if (train && !existsSync(path)) await trainInto(path, place, train, threads)
     if (hostile) {
       const [from] = await studyModels(cache, [hostile.from], threads)

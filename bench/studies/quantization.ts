@@ -33,7 +33,7 @@ export default async function study(argv: readonly string[]) {
   const cache = args.cache ?? mkdtempSync(join(tmpdir(), 'stillroom-quantization-'))
   const threads = args.threads ? Number(args.threads) : undefined
   const o: RowOptions = { cache, threads, samples: Number(args.samples ?? 128) }
-  const models = await studyModels(cache, args.models?.split(','), threads)
+  const models = await studyModels(cache, args.models?.split(','), threads, args.known)
   if (!models.length) return { text: 'no model and data are at hand', json: { skipped: true } }
   const wanted = args.only?.split(';')
   const rows: Row[] = []
