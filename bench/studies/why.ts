@@ -40,13 +40,13 @@ export default async function study(argv: readonly string[]) {
       `| ${fault} | ${seed} | ${planted.note} | ${percent(float.value)} | ${percent(quantized.value)} | ${named}${right ? '' : ' (wrong)'} | ${x.fix?.text ?? '-'} | ${percent(fixed?.value)} | ${percent(x.fix?.recovered)} |`,
     )
   }
-  for (const [i, seed] of args.seeds.split(',').map(Number).entries()) {
+  for (const seed of args.seeds.split(',').map(Number)) {
     process.stderr.write(`seed ${seed}: training\n`)
     const g = await grow(seed)
     for (const fault of FAULTS.filter((f) => !wanted || wanted.includes(f))) await ask(fault, seed, g, await plant(fault, g, seed))
     if (wanted && !wanted.includes('healthy')) continue
     for (const target of ['exact', 'pairs'] as const) await ask('none', seed, g, await healthy(g, target))
-    const other = OTHERS[i % OTHERS.length]!
+    const other = OTHERS[seed % OTHERS.length]!
     const second = await grow(seed, other)
     const well = await healthy(second, 'exact')
     await ask('none', seed, second, { ...well, note: `${other}, ${well.note}` })
