@@ -90,6 +90,9 @@ export async function prepareQat(source: Model, o: QatOptions): Promise<Qat> {
     estimator: o.estimator,
     layers: new Map([...layers].map(([own, { grid }]) => [own, grid])),
     values: new Map(values),
+    constants: new Map(
+      plan.constants.map(({ node, input }) => [node.outputs[0]!, { input, high: grids.activations.high - grids.activations.low }]),
+    ),
     freezeAfter: o.freezeAfter,
     relative: o.relative,
     clipDecay: o.clipDecay,

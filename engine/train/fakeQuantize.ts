@@ -5,6 +5,7 @@ import {
   learnedStep,
   roundThrough,
   stepGradientScale,
+  straightThrough,
   type Builder,
   type Levels,
   type Tensor,
@@ -44,6 +45,8 @@ export interface FakeQuantization {
   /** By the layer's own output (before its batch norm). */
   readonly layers: ReadonlyMap<string, LayerGrid>
   readonly values: ReadonlyMap<string, ValueGrid>
+  /** Constant sides of additions, by the sum's name: which input, and the last of the integers from 0 that cover its range. */
+  readonly constants: ReadonlyMap<string, { readonly input: number; readonly high: number }>
   /** Share of the steps after which the statistics of batch norms stay. */
   readonly freezeAfter: number
   /** Steps are trained as multiples of their first values: for optimizers whose stride does not follow the gradient's size. */
@@ -147,6 +150,20 @@ export function fakeQuantizer(b: Builder, q: FakeQuantization, { held, move, fro
     return { rounded: learnedStep(w, step, grid), step: step.reshape(grid.step.length > 1 ? [step.size] : []) }
   }
 
+  /** A constant on integers from 0 to `high` that cover its own range and 0, whatever that is by now. */
+  const constant = (w: Tensor, high: number): Tensor => {
+    const still = w.detach()
+    const low = still.min().minimum(0)
+    const step = still.max().maximum(0).sub(low).div(high).maximum(1e-30)
+    const zero = low.div(step).neg().emit('Round')
+    const codes = still
+      .div(step)
+      .add(zero)
+      .emit('Round')
+      .emit('Clip', [w.lift(0), w.lift(high)])
+    return straightThrough(codes.sub(zero).mul(step), w)
+  }
+
   /** A bias in units of the products that it is added to. */
   const bias = (values: Tensor, step: Tensor, grid: LayerGrid): Tensor => {
     const unit = steps.get(grid.input)?.mul(step).detach()
@@ -187,6 +204,8 @@ export function fakeQuantizer(b: Builder, q: FakeQuantization, { held, move, fro
     rounds: (node: Node): boolean => node.outputs.some((name) => q.values.has(name)),
     node(node: Node, inputs: readonly (Tensor | undefined)[]): readonly Tensor[] | undefined {
       if (node.op === 'BatchNormalization' && node.domain === '') return folded(node, inputs as Tensor[])
+      const added = q.constants.get(node.outputs[0]!)
+      if (added) return b.emitNode(node, inputs.map((t, i) => (i === added.input ? constant(t!, added.high) : t))) // prettier-ignore
       const grid = q.layers.get(node.outputs[0]!)
       if (!grid) return undefined
       if (grid.norm) {
