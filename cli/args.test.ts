@@ -69,7 +69,7 @@ describe('parseCommandLine', () => {
     [`${DISTILL} --lr -1`, /^--lr: expected a positive number, found -1$/, undefined],
     [`${DISTILL} --lr Infinity`, /found 'Infinity'/, undefined],
     [`${DISTILL} --steps 1.5`, /^--steps: expected a positive whole number, found 1.5$/, undefined],
-    [`${DISTILL} --optimizer sgdm`, /^--optimizer: expected one of sgd, adam, adamw, found 'sgdm'$/, undefined],
+    [`${DISTILL} --optimizer sgdm`, /^--optimizer: expected one of sgd, adam, adamw, lion, found 'sgdm'$/, undefined],
     [`${DISTILL} --split 1`, /^--split: expected a number above 0 and below 1, found 1$/, undefined],
     [`${DISTILL} --steps 5 --epochs 1`, /either steps or epochs/, undefined],
     [`${DISTILL} --labels yes`, /one of on, off/, undefined],

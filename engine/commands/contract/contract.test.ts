@@ -47,7 +47,7 @@ describe('the table', () => {
     expect(fields['teacher']).toMatchObject({ kind: 'text', required: true, path: 'path' })
     expect(fields['method']).toMatchObject({ kind: 'list', item: 'text', required: true })
     expect(fields['option']).toMatchObject({ kind: 'map', required: false })
-    expect(fields['optimizer']).toMatchObject({ values: ['sgd', 'adam', 'adamw'], default: undefined })
+    expect(fields['optimizer']).toMatchObject({ values: ['sgd', 'adam', 'adamw', 'lion'], default: undefined })
     expect(fields['batch']).toMatchObject({ kind: 'number', default: 64 })
     expect(fields['overwrite']).toMatchObject({ kind: 'boolean', default: false })
   })
@@ -73,7 +73,7 @@ describe('Recipe', () => {
 
   it.each([
     [{ train: { lr: 'abc' } }, "train.lr: expected a positive number, found 'abc'"],
-    [{ train: { optimizer: 'sgdm' } }, "train.optimizer: expected one of sgd, adam, adamw, found 'sgdm'"],
+    [{ train: { optimizer: 'sgdm' } }, "train.optimizer: expected one of sgd, adam, adamw, lion, found 'sgdm'"],
     [{ train: { steps: 2.5 } }, 'train.steps: expected a positive whole number, found 2.5'],
     [{ train: { leraning: 1 } }, 'train.leraning: unknown key'],
     [{ train: { steps: 1, epochs: 1 } }, 'train.epochs: give either steps or epochs, not both'],
