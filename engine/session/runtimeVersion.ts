@@ -1,3 +1,4 @@
+import './telemetry.ts'
 import { env } from 'onnxruntime-node'
 
 /** Version of ONNX Runtime that computes here: measured times hold for one version only. */
