@@ -120,7 +120,12 @@ export const why = command({
       }),
     ),
     /** The recommended fix: `input` is that of the command `quantize`, `command` the same as a line for a terminal. */
-    fix: Fix.extend({ cause: z.string(), input: z.looseObject({ model: z.string(), data: z.string() }), command: z.string(), recovered: z.number() }).optional(),
+    fix: Fix.extend({
+      cause: z.string(),
+      input: z.looseObject({ model: z.string(), data: z.string() }),
+      command: z.string(),
+      recovered: z.number(),
+    }).optional(),
     /** On the test share, which took no part in finding it. */
     heldOut: z.looseObject({ samples: z.number(), float: Judged, quantized: Judged, fixed: Judged.optional() }),
   }),

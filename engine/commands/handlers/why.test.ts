@@ -39,7 +39,7 @@ describe('why', () => {
     expect(x.flips.count).toBeGreaterThan(10)
     expect(x.layers).toHaveLength(5)
     expect(x.fix!.command).toMatch(/^stillroom quantize .*model\.onnx --data .* --preprocess symmetric /)
-    const again = await run.quantize(x.fix!.input as { model: string; data: string })
+    const again = await run.quantize(x.fix!.input)
     const agreement = (again.metrics.quantized as Record<string, { value: number }>)['agreement']!.value
     expect(agreement).toBeGreaterThan(0.9)
     expect(agreement).toBeGreaterThan(x.heldOut.quantized.value + 0.1)
