@@ -53,13 +53,14 @@ export const cases: readonly Case[] = [
     build: (seed) => buildTemplate('resnet-8?width=0.5', { input: [3, 8, 8], classes: 4, seed }),
   },
   {
-    name: 'mobilenet',
-    title: 'depthwise convolutions, AdamW',
-    inputs: picture(2, 3, 16, 16),
+    // Not a MobileNet: at this size its last batch norms see two numbers, and two orders of summation on one CPU end 60 % apart.
+    name: 'depthwise',
+    title: 'depthwise and 1x1 convolutions with batch norm, SGD with momentum',
+    inputs: picture(4, 1, 20, 10),
     classes: 4,
     task: CLASS,
-    optimizer: 'adamw',
-    build: (seed) => buildTemplate('mobilenet-v2:0.25', { input: [3, 16, 16], classes: 4, seed }),
+    optimizer: 'sgd',
+    build: (seed) => buildTemplate('ds-cnn', { input: [1, 20, 10], classes: 4, seed }),
   },
   {
     name: 'bert',
