@@ -70,7 +70,7 @@ interface Fitting {
 /** Numbers computed in one run from which on smaller inputs are tried. */
 const MANY = 2 ** 22
 /** What long axes of inputs are divided by, and the length that makes one long. */
-const PARTS = [2, 4, 8]
+const PARTS = [2, 4, 8, 16]
 const LONG = 32
 
 /** The graph on the smallest inputs that fit. Errors: those of the first try, where nothing fits. */
