@@ -106,8 +106,11 @@ async function launchDouble(options: LaunchOptions): Promise<RunningApp> {
   const ready = new Promise<string>((resolve) =>
     child.on('message', (message: { kind: string; endpoint: string }) => message.kind === 'ready' && resolve(message.endpoint)),
   )
-  const browser = await Promise.race([ready.then((endpoint) => chromium.connectOverCDP(endpoint)), gone])
-  const page = await Promise.race([pageAt(browser, /stillroom\.app\.invalid/), gone])
+  // An app that ends takes its browser along, and that may be seen before the app's own end, which says more.
+  const orItsEnd = (error: Error): Promise<never> =>
+    Promise.race([gone, new Promise<never>((_, reject) => setTimeout(() => reject(error), 5000))])
+  const browser = await Promise.race([ready.then((endpoint) => chromium.connectOverCDP(endpoint)), gone]).catch(orItsEnd)
+  const page = await Promise.race([pageAt(browser, /stillroom\.app\.invalid/), gone]).catch(orItsEnd)
   let calls = 0
   const evaluate: RunningApp['evaluate'] = (code, arg) => {
     const id = ++calls
