@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { integerKernels, probeDevices } from '../../engine/session/index.ts'
+import { integerKernels, probeCpu } from '../../engine/session/index.ts'
 import { explainPlanted, FAULTS, grow, healthy, plant, type Grown, type Planted } from '../../tests/planted.ts'
 
 export const title = 'Faults planted into quantized models: does `why` name them, does its fix help?'
@@ -18,7 +18,7 @@ export default async function study(argv: readonly string[]) {
     args: [...argv],
     options: { seeds: { type: 'string', default: '101,102,103' }, only: { type: 'string' }, json: { type: 'boolean' } },
   })
-  const { cpu } = await probeDevices()
+  const cpu = await probeCpu()
   const here = integerKernels(cpu).sums
   const wanted = args.only?.split(',')
   const rows: Record<string, unknown>[] = []

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { StillroomError } from '../errors.ts'
 import { random } from '../random.ts'
 import { readModel } from '../onnx/index.ts'
-import { integerKernels, physicalCores, probeDevices, type NodeTime, type Provider } from '../session/index.ts'
+import { integerKernels, physicalCores, probeCpu, type NodeTime, type Provider } from '../session/index.ts'
 import { peakMemory, PEAK_METHOD } from './memory.ts'
 import { copySpeed, FAST_ENOUGH, isQuantized, slowReasons, type SlowReason } from './slowness.ts'
 import { latencyOf, ratioOf, type Latency } from './statistics.ts'
@@ -72,7 +72,7 @@ export async function benchmarkModels(o: BenchmarkOptions): Promise<BenchmarkRes
     const times = await interleave(subjects, repeats, o)
     const ratio = times[1] ? ratioOf(times[0]!, times[1]) : undefined
     const layers = o.layers ? await profiles(o.paths, batch, session) : []
-    const { cpu } = await probeDevices()
+    const cpu = await probeCpu()
     return {
       device: {
         cpu: cpu.model,
@@ -157,7 +157,7 @@ async function explainSlow(
   const speedup = which === 0 ? ratio : 1 / ratio
   if (speedup >= FAST_ENOUGH) return {}
   const times = known.length === 2 ? known : await profiles(paths, batch, session)
-  const { cpu } = await probeDevices()
+  const cpu = await probeCpu()
   const reasons = slowReasons({
     quantized: models[which]!,
     times: times[which]!,

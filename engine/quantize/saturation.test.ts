@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { intAttr, intsAttr, makeGraph, makeModel, makeNode, TensorData, tensorType, type Model } from '../ir/index.ts'
 import { random } from '../random.ts'
-import { createSession, probeDevices, Value } from '../session/index.ts'
+import { createSession, probeCpu, Value } from '../session/index.ts'
 import { simulateSaturation } from './saturation.ts'
 
 const clip16 = (v: number) => Math.max(-32768, Math.min(32767, v))
@@ -190,7 +190,7 @@ describe('saturation', () => {
 
   it.each(Object.keys(CASES))('is what this processor does, or not: %s', async (name) => {
     const c = CASES[name]!
-    const { cpu } = await probeDevices()
+    const cpu = await probeCpu()
     // Where the system does not tell its instruction sets, one of the two must fit.
     const found = await run(c.model, c, stepOf(c))
     const misses = [c.exact, c.clipped].map((expected) => worst(found, expected) > 1)

@@ -34,19 +34,24 @@ export interface Devices {
   nativeAddon: { used: boolean; isa?: string; text: string }
 }
 
-/** What this machine offers. Runs one tiny graph (about 1 ms). */
-export async function probeDevices(): Promise<Devices> {
+/** The processor alone. Runs one tiny graph (about 1 ms). */
+export async function probeCpu(): Promise<Devices['cpu']> {
   const all = cpus()
   return {
-    cpu: {
-      model: all[0]?.model.trim() || 'unknown',
-      architecture: arch(),
-      cores: physicalCores(),
-      hardwareThreads: all.length,
-      instructionSets: instructionSets(platform()),
-      blockSize: await blockSize(),
-      memoryBytes: totalmem(),
-    },
+    model: all[0]?.model.trim() || 'unknown',
+    architecture: arch(),
+    cores: physicalCores(),
+    hardwareThreads: all.length,
+    instructionSets: instructionSets(platform()),
+    blockSize: await blockSize(),
+    memoryBytes: totalmem(),
+  }
+}
+
+/** What this machine offers. Tries every provider; the libraries of those whose driver is absent may complain on standard error, so only who asks for providers calls it. */
+export async function probeDevices(): Promise<Devices> {
+  return {
+    cpu: await probeCpu(),
     providers: await Promise.all(listSupportedBackends().map(({ name, bundled }) => tried(name, bundled))),
     platform: platform(),
     nativeAddon: nativeStatus(),

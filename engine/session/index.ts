@@ -1,7 +1,7 @@
 export { Value } from './value.ts'
 export { createSession, Session, type Feeds, type Port } from './session.ts'
 export { physicalCores, PROVIDERS, type Provider, type SessionOptions } from './options.ts'
-export { blockSize, probeDevices, type Devices } from './devices.ts'
+export { blockSize, probeCpu, probeDevices, type Devices } from './devices.ts'
 export { integerKernels, type IntegerKernels } from './instructionSets.ts'
 export { parseProfile, type NodeTime } from './profile.ts'
 export { LIVE_SESSIONS, liveSessions } from './live.ts'

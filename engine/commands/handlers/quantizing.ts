@@ -15,7 +15,7 @@ import {
   type SensitivityMethod,
 } from '../../quantize/index.ts'
 import { random } from '../../random.ts'
-import { integerKernels, probeDevices } from '../../session/index.ts'
+import { integerKernels, probeCpu } from '../../session/index.ts'
 import { quantizeMixedOn } from './mixing.ts'
 
 /** Opset of quantized files whose model is older than scales for each channel (13). */
@@ -134,7 +134,7 @@ async function make(
 
 /** Whether this machine's integer kernels could overflow with full 8-bit weights; says so. */
 export async function needsReducedRange({ scheme, warn }: Pick<QuantizeRequest, 'scheme' | 'warn'>): Promise<boolean> {
-  const { cpu } = await probeDevices()
+  const cpu = await probeCpu()
   if (integerKernels(cpu).sums !== 'pairs') return false
   if (scheme !== 'int8-dynamic' && scheme !== 'mixed' && !schemes.find((s) => s.id === scheme)?.saturates) return false
   warn(

@@ -6,7 +6,7 @@ import { assertValid, type Model } from '../../ir/index.ts'
 import { inlineFunctions, readModel } from '../../onnx/index.ts'
 import { explainDrop, summaryOf, type Choices, type Explanation } from '../../quantize/index.ts'
 import { random } from '../../random.ts'
-import { integerKernels, probeDevices } from '../../session/index.ts'
+import { integerKernels, probeCpu } from '../../session/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { commandText } from './commandText.ts'
 import { handler } from './handler.ts'
@@ -28,7 +28,7 @@ export default handler<'why'>(async (input, ctx) => {
   dataset.warnings.forEach(warn)
   const float = await readSource(input.model, warn)
   const quantized = await readQuantized(input.quantized)
-  const { cpu } = await probeDevices()
+  const cpu = await probeCpu()
   const kernels = integerKernels(cpu)
   const target = input.host === 'this' ? (kernels.sums === 'pairs' ? 'pairs' : 'exact') : input.host === 'vnni' ? 'exact' : 'pairs'
   const predictor = await openPredictor(float, { threads: input.threads, name: input.model })

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { explainPlanted, FAULTS, grow, healthy, plant, type Grown } from '../../../tests/planted.ts'
-import { integerKernels, probeDevices } from '../../session/index.ts'
+import { integerKernels, probeCpu } from '../../session/index.ts'
 import { summaryOf } from '../index.ts'
 
 const SEED = 7
@@ -10,7 +10,7 @@ let here: 'exact' | 'pairs' | 'unknown'
 
 beforeAll(async () => {
   grown = await grow(SEED, 'small-cnn:0.5', 220)
-  here = integerKernels((await probeDevices()).cpu).sums
+  here = integerKernels(await probeCpu()).sums
 }, 120_000)
 
 describe('why', () => {
