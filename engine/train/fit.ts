@@ -129,10 +129,28 @@ export async function fit(given: FitOptions): Promise<Fit> {
 
 async function trained(o: FitOptions, batcher: AheadBatcher): Promise<Fit> {
   const teacher = await teacherFeed(o, batcher)
-  const stages = o.methods.map((m) => m.method.stages?.(m.options)).find((s) => s !== undefined) ?? [{ name: '', share: 1 }]
-  const judge = await makeJudge(o)
   const weights = await weightsReader(o)
   const device = deviceOf(o.provider)
+  try {
+    return await loop(o, { batcher, teacher, weights, device })
+  } finally {
+    // Stopped and failed runs, too: a host outlives many of them.
+    await weights.release()
+    await device.release()
+    if (teacher.kind === 'fed') await teacher.release()
+  }
+}
+
+interface Parts {
+  batcher: AheadBatcher
+  teacher: TeacherFeed
+  weights: Awaited<ReturnType<typeof weightsReader>>
+  device: ReturnType<typeof deviceOf>
+}
+
+async function loop(o: FitOptions, { batcher, teacher, weights, device }: Parts): Promise<Fit> {
+  const stages = o.methods.map((m) => m.method.stages?.(m.options)).find((s) => s !== undefined) ?? [{ name: '', share: 1 }]
+  const judge = await makeJudge(o)
   let best = o.resume?.best
   let stale = o.resume?.stale ?? 0
   let step = o.resume?.step ?? 0
@@ -200,9 +218,6 @@ async function trained(o: FitOptions, batcher: AheadBatcher): Promise<Fit> {
   }
   const seconds = (performance.now() - started) / 1000
   const last = best?.weights ?? (await weights.read(await device.read(state)))
-  await weights.release()
-  await device.release()
-  if (teacher.kind === 'fed') await teacher.release()
   return {
     weights: new Map(last),
     step: best?.step ?? step,

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { arrayDataSet, defaultPreprocess, makeSplits } from '../data/index.ts'
-import { tensorType, type Model } from '../ir/index.ts'
+import { makeNode, tensorType, type Model } from '../ir/index.ts'
 import { findMethod } from '../methods/index.ts'
 import { random } from '../random.ts'
+import { liveSessions } from '../session/index.ts'
 import { buildTemplate } from '../students/index.ts'
 import { augmentOf, fit, toNet, type FitOptions, type Net } from './index.ts'
 
@@ -26,6 +27,30 @@ function ofBatch(net: Net, batch: number): Net {
   )
   const model: Model = { ...net.model, origin: undefined, graph: { ...graph, origin: undefined, inputs: fixed, values: new Map() } }
   return { ...net, model, group: batch }
+}
+
+/** The teacher behind a scaler (by one) of another operator set, which has no rule here and which ONNX Runtime computes. */
+function scaled(net: Net): Net {
+  const { graph } = net.model
+  const scaler = makeNode(
+    'Scaler',
+    [net.logits],
+    ['scaled'],
+    { offset: { type: 'floats', value: [0, 0, 0] }, scale: { type: 'floats', value: [1, 1, 1] } },
+    { domain: 'ai.onnx.ml' },
+  )
+  const outputs = graph.outputs.map((v) => ({ ...v, name: 'scaled' }))
+  const opsets = new Map([...net.model.opsets, ['ai.onnx.ml', 1]])
+  return {
+    ...net,
+    logits: 'scaled',
+    model: {
+      ...net.model,
+      origin: undefined,
+      opsets,
+      graph: { ...graph, origin: undefined, nodes: [...graph.nodes, scaler], outputs },
+    },
+  }
 }
 
 async function weightsWith(net: Net, more: Partial<FitOptions> = {}): Promise<{ numbers: number[]; said: string[] }> {
@@ -80,4 +105,21 @@ describe('a teacher of a fixed batch', () => {
       code: 'unsupported',
     })
   })
+})
+
+describe('a teacher with an operator that has no rule', () => {
+  it('teaches as the same one without it', async () => {
+    const inside = await weightsWith(teacher)
+    const apart = await weightsWith(scaled(teacher))
+    expect(apart.said.join()).toContain('Scaler')
+    apart.numbers.forEach((v, i) => expect(v).toBeCloseTo(inside.numbers[i]!, 5))
+  })
+})
+
+it('leaves no session behind when a run is stopped', async () => {
+  const before = liveSessions()
+  const abort = new AbortController()
+  const on = { step: (e: { step: number }) => e.step === 3 && abort.abort() }
+  await expect(weightsWith(ofBatch(teacher, 3), { signal: abort.signal, on })).rejects.toMatchObject({ code: 'interrupted' })
+  expect(liveSessions()).toBe(before)
 })
