@@ -2,50 +2,17 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { arrayDataSet, makeSplits } from '../data/index.ts'
 import { findMethod } from '../methods/index.ts'
-import { random } from '../random.ts'
 import { buildTemplate } from '../students/index.ts'
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts'
-import { fit, type Fit, type FitOptions } from './fit.ts'
+import { fit, type FitOptions } from './fit.ts'
 import { toNet } from './nets.ts'
+import { bits, rowTraining } from './testing/rows.ts'
 
-const samples = 200
-function options(more: Partial<FitOptions> = {}): FitOptions {
-  const data = new Float32Array(samples * 6)
-  random(5, 'rows').fillNormal(data, 0, 1)
-  const labels = Int32Array.from({ length: samples }, (_, i) => (data[i * 6]! + data[i * 6 + 1]! > 0 ? 1 : 0))
-  const dataset = arrayDataSet({ name: 'rows', format: 'rows', shape: [6, 1, 1], data, labels })
-  return {
-    student: toNet(buildTemplate('mlp:8', { input: [6, 1, 1], classes: 2, seed: 1 }), 'logits'),
-    teacher: undefined,
-    samples: { dataset, preprocess: undefined },
-    splits: makeSplits(dataset, { seed: 1 }),
-    classes: 2,
-    labelled: true,
-    methods: [],
-    steps: 40,
-    batch: 16,
-    lr: 0.02,
-    optimizer: 'adamw',
-    momentum: 0.9,
-    weightDecay: 0.01,
-    schedule: 'cosine',
-    warmup: 3,
-    accumulate: 1,
-    labelSmoothing: 0.1,
-    augment: [],
-    evalEvery: 10,
-    checkpointEvery: 5,
-    seed: 3,
-    threads: 1,
-    provider: 'cpu',
-    target: { provider: 'cpu', block: 1 },
-    on: {},
-    ...more,
-  }
-}
-const bits = (f: Fit) => Object.fromEntries([...f.weights].map(([name, t]) => [name, Buffer.from(t.bytes).toString('hex')]))
+const options = rowTraining(
+  { samples: 200, shape: [6, 1, 1], student: 'mlp:8', second: 1 },
+  { steps: 40, warmup: 3, evalEvery: 10, checkpointEvery: 5 },
+)
 
 describe('training loop', () => {
   it('learns a separable rule, and a sign error in the rate unlearns it', async () => {

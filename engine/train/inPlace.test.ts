@@ -2,54 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { arrayDataSet, makeSplits } from '../data/index.ts'
 import { findMethod, type Method } from '../methods/index.ts'
 import { findOptimizer } from '../optim/index.ts'
-import { random } from '../random.ts'
 import { nativeAddon } from '../session/index.ts'
-import { buildTemplate } from '../students/index.ts'
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { fit, type Fit, type FitOptions } from './fit.ts'
 import { updatePlace } from './inPlace.ts'
-import { toNet } from './nets.ts'
+import { bits, rowTraining } from './testing/rows.ts'
 
-const samples = 120
 /** A small network with convolutions, batch norm and a layer norm's worth of small vectors. */
-function options(more: Partial<FitOptions> = {}): FitOptions {
-  const data = new Float32Array(samples * 64)
-  random(5, 'rows').fillNormal(data, 0, 1)
-  const labels = Int32Array.from({ length: samples }, (_, i) => (data[i * 64]! + data[i * 64 + 9]! > 0 ? 1 : 0))
-  const dataset = arrayDataSet({ name: 'rows', format: 'rows', shape: [1, 8, 8], data, labels })
-  return {
-    student: toNet(buildTemplate('resnet-8:0.25', { input: [1, 8, 8], classes: 2, seed: 1 }), 'logits'),
-    teacher: undefined,
-    samples: { dataset, preprocess: undefined },
-    splits: makeSplits(dataset, { seed: 1 }),
-    classes: 2,
-    labelled: true,
-    methods: [],
-    steps: 8,
-    batch: 16,
-    lr: 0.01,
-    optimizer: 'adamw',
-    momentum: 0.9,
-    weightDecay: 0.01,
-    schedule: 'cosine',
-    warmup: 2,
-    accumulate: 1,
-    labelSmoothing: 0.1,
-    augment: [],
-    evalEvery: 0,
-    checkpointEvery: Infinity,
-    seed: 3,
-    threads: 1,
-    provider: 'cpu',
-    target: { provider: 'cpu', block: 1 },
-    on: {},
-    ...more,
-  }
-}
-const bits = (f: Fit) => Object.fromEntries([...f.weights].map(([name, t]) => [name, Buffer.from(t.bytes).toString('hex')]))
+const options = rowTraining({ samples: 120, shape: [1, 8, 8], student: 'resnet-8:0.25', second: 9 }, { lr: 0.01 })
 
 /** Largest difference of any weight over the largest weight. */
 function distance(a: Fit, b: Fit): number {
