@@ -1,4 +1,4 @@
-import { getInt, sizeOf, usageOf, type Graph, type Model } from '../ir/index.ts'
+import { sizeOf, usageOf, type Graph, type Model } from '../ir/index.ts'
 import type { IntegerKernels, NodeTime } from '../session/index.ts'
 
 /** Why a quantized model is hardly faster than its float model. */
@@ -112,21 +112,21 @@ function integerLayers(graph: Graph): string[] {
   )
 }
 
-/** Bytes of each layer's stored weights, by its name; of grouped ones too. */
+/** Bytes of each layer's stored weights, by its name. */
 function weightBytes(graph: Graph): [string, number][] {
   const { producer } = usageOf(graph)
   return graph.nodes.flatMap((n): [string, number][] => {
     if (!LAYER.has(n.op) && !INTEGER.test(n.op)) return []
     const bytes = n.inputs.slice(1).reduce((all, name) => {
       const stored = graph.initializers.get(name) ?? graph.initializers.get(producer.get(name)?.inputs[0] ?? '')
-      const bits = stored && /4$/.test(stored.dtype) && !/[136]4$/.test(stored.dtype) ? 4 : getBits(stored?.dtype)
-      return all + (stored ? (sizeOf(stored.dims) * bits) / 8 : 0)
+      return all + (stored ? (sizeOf(stored.dims) * bitsOf(stored.dtype)) / 8 : 0)
     }, 0)
-    return getInt(n, 'group', 1) > 0 ? [[n.name || n.outputs[0]!, bytes]] : []
+    return [[n.name || n.outputs[0]!, bytes]]
   })
 }
 
-const getBits = (dtype: string | undefined): number => Number(/(\d+)$/.exec(dtype ?? '')?.[1] ?? 32)
+/** Of an element: the number that the type's name ends in. */
+const bitsOf = (dtype: string): number => Number(/\d+$/.exec(dtype)?.[0] ?? 8)
 /** Fused nodes keep the name with a suffix. */
 const named = (t: NodeTime, name: string): boolean => t.name === name || (name !== '' && t.name.startsWith(`${name}_`))
 const sum = (nodes: readonly NodeTime[]): number => nodes.reduce((a, t) => a + t.medianMs, 0)
