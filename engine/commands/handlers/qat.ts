@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { batchInputs, type AnyPreprocess, type DataSet, type Splits } from '../../data/index.ts'
 import { OptionError } from '../../errors.ts'
 import { findMethod } from '../../methods/index.ts'
@@ -6,17 +5,16 @@ import type { Model } from '../../ir/index.ts'
 import { prepareQat, samplesFor, type Quantized } from '../../quantize/index.ts'
 import { random } from '../../random.ts'
 import { blockSize } from '../../session/index.ts'
-import { augmentOf, fit, readCheckpoint, taskOf, writeCheckpoint } from '../../train/index.ts'
+import { augmentOf, fit, readCheckpoint, taskOf } from '../../train/index.ts'
 import type { ParsedInput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
-import { needsReducedRange } from './quantizing.ts'
+import { CALIBRATION_SAMPLES, needsReducedRange } from './quantizing.ts'
 import { tapped, widthOf } from './training.ts'
-import { dropOld, recorder } from './trainingParts.ts'
+import { recorder } from './trainingParts.ts'
 import { tunerOf } from './tuning.ts'
 
 /** Peak rate when nothing is said: the model is trained already. */
 const RATE = 0.01
-const CALIBRATION_SAMPLES = 256
 /** Share of the steps with moving statistics of batch norms. Krishnamoorthi 2018 (arXiv:1806.08342, section 3.2.2) freezes them late. */
 const FREEZE_AFTER = 0.5
 /** PACT decays its clips as weights are (Choi et al. 2018, section 3.1). */
@@ -71,8 +69,7 @@ export async function quantizeAware(r: Request, ctx: HandlerContext<'quantize'>)
   const perEpoch = Math.max(1, Math.floor(Math.floor(splits.train.length / input.batch) / input.accumulate))
   const steps = input.steps ?? Math.max(1, Math.round((input.epochs ?? input.qatEpochs) * perEpoch))
   const method = findMethod('hinton-kd')
-  const points = recorder(ctx as never, r.run)
-  const folder = ctx.store.runFolder(r.run)
+  const record = recorder(ctx as never, r.run, steps)
   const found = ctx.resume?.checkpoint
   const result = await fit({
     student,
@@ -107,24 +104,9 @@ export async function quantizeAware(r: Request, ctx: HandlerContext<'quantize'>)
     tuner: tunerOf(input, ctx.store.path, (text) => ctx.emit('message', { level: 'info', text })),
     resume: found && readCheckpoint(found.path),
     signal: ctx.signal,
-    on: {
-      step: (e) => points.step(e, steps),
-      evaluated(step, metrics) {
-        points.flush()
-        ctx.emit('evaluated', { step, split: 'validation', metrics })
-      },
-      checkpoint(checkpoint) {
-        const path = join(folder, `checkpoint-${checkpoint.step}.ckpt`)
-        points.flush()
-        writeCheckpoint(path, checkpoint)
-        ctx.store.addCheckpoint(r.run, checkpoint.step, path)
-        dropOld(ctx as never, r.run, folder)
-        ctx.emit('checkpoint', { step: checkpoint.step, path })
-      },
-      message: (level, text) => ctx.emit('message', { level, text }),
-    },
+    on: record.on,
   })
-  points.flush()
+  record.flush()
   const done = await qat.finish(result.weights)
   done.warnings.forEach(warn)
   if (input.qatBits < 8)

@@ -23,7 +23,6 @@ import {
   taskOf,
   toNet,
   withWeights,
-  writeCheckpoint,
   type FitOptions,
   type Net,
   type Samples,
@@ -31,7 +30,7 @@ import {
 import type { CommandOutput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
 import { ratesOf } from './rates.ts'
-import { dropOld, openData, preprocessing, recorder, type TrainingInput } from './trainingParts.ts'
+import { openData, preprocessing, recorder, type TrainingInput } from './trainingParts.ts'
 import { tunerOf } from './tuning.ts'
 import { ENGINE_VERSION } from './version.ts'
 
@@ -141,11 +140,8 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
   })
   try {
     ctx.emit('started', { run: run.id, steps: options.steps, ...(resume ? { resumedFromStep: resume.step } : {}) })
-    const points = recorder(ctx, run.id)
-    const say = (level: 'info' | 'warning', text: string): void => {
-      ctx.store.addEvents(run.id, [{ level, text }])
-      ctx.emit('message', { level, text })
-    }
+    const record = recorder(ctx, run.id, options.steps)
+    const say = record.on.message
     const result = await fit({
       ...options,
       target: { provider: input.provider, block: await blockSize() },
@@ -155,28 +151,11 @@ export async function runTraining(kind: 'train' | 'distill', input: Input, ctx: 
       signal: ctx.signal,
       peak: ratesOf(ctx.store, run.id, (lr, step) => say('info', `peak learning rate ${lr} from step ${step + 1} on`)),
       on: {
+        ...record.on,
         stage: (name, index, of) => of > 1 && ctx.emit('stage', { name, index, of }),
-        step: (e) => points.step(e, options.steps),
-        evaluated(step, metrics) {
-          points.flush()
-          ctx.store.addMetrics(
-            run.id,
-            Object.entries(metrics).map(([name, value]) => ({ split: 'validation', name, step, value })),
-          )
-          ctx.emit('evaluated', { step, split: 'validation', metrics })
-        },
-        checkpoint(checkpoint) {
-          const path = join(folder, `checkpoint-${checkpoint.step}.ckpt`)
-          points.flush()
-          writeCheckpoint(path, checkpoint)
-          ctx.store.addCheckpoint(run.id, checkpoint.step, path)
-          dropOld(ctx, run.id, folder)
-          ctx.emit('checkpoint', { step: checkpoint.step, path })
-        },
-        message: say,
       },
     })
-    points.flush()
+    record.flush()
     const model = described(withWeights(source, result.weights), chosen.preprocess)
     const done = await finish({
       input,

@@ -12,7 +12,7 @@ import {
   type AnyPreprocess,
 } from '../../data/index.ts'
 import { choosePreprocess, openPredictor, prepared } from '../../evaluate/index.ts'
-import type { FitOptions } from '../../train/index.ts'
+import { writeCheckpoint, type Checkpoint, type FitOptions } from '../../train/index.ts'
 import type { ParsedInput } from '../contract/index.ts'
 import type { HandlerContext } from './handler.ts'
 
@@ -68,17 +68,20 @@ export async function openData(input: Pick<TrainingInput, 'data' | 'labels' | 's
   }
 }
 
-/** Losses go to the store in batches and to the front door a few times a second. */
-export function recorder(ctx: HandlerContext<'distill'>, run: string) {
+/**
+ * What a training tells goes to its run in the store and to the front door: losses to the store in batches and to the door a few times a
+ * second, verdicts, messages, and checkpoints into the run's folder. `flush` at the end.
+ */
+export function recorder(ctx: HandlerContext<'distill'>, run: string, steps: number) {
   let pending: { split: string; name: string; step: number; value: number }[] = []
   let sent = 0
   const flush = () => {
     if (pending.length) ctx.store.addMetrics(run, pending)
     pending = []
   }
-  return {
-    flush,
-    step(e: Parameters<NonNullable<FitOptions['on']['step']>>[0], steps: number) {
+  const folder = ctx.store.runFolder(run)
+  const on = {
+    step(e: Parameters<NonNullable<FitOptions['on']['step']>>[0]) {
       for (const [name, value] of Object.entries(e.losses)) pending.push({ split: 'train', name, step: e.step, value })
       const now = performance.now()
       if (now - sent < 200 && e.step !== steps) return
@@ -97,11 +100,32 @@ export function recorder(ctx: HandlerContext<'distill'>, run: string) {
         memoryBytes: process.memoryUsage.rss(),
       })
     },
+    evaluated(step: number, metrics: Record<string, number>) {
+      flush()
+      ctx.store.addMetrics(
+        run,
+        Object.entries(metrics).map(([name, value]) => ({ split: 'validation', name, step, value })),
+      )
+      ctx.emit('evaluated', { step, split: 'validation', metrics })
+    },
+    checkpoint(checkpoint: Checkpoint) {
+      const path = join(folder, `checkpoint-${checkpoint.step}.ckpt`)
+      flush()
+      writeCheckpoint(path, checkpoint)
+      ctx.store.addCheckpoint(run, checkpoint.step, path)
+      dropOld(ctx, run, folder)
+      ctx.emit('checkpoint', { step: checkpoint.step, path })
+    },
+    message(level: 'info' | 'warning', text: string) {
+      ctx.store.addEvents(run, [{ level, text }])
+      ctx.emit('message', { level, text })
+    },
   }
+  return { flush, on }
 }
 
 /** The two newest checkpoints stay: one more than is needed, should the newest be on a bad sector. */
-export function dropOld(ctx: HandlerContext<'distill'>, run: string, folder: string): void {
+function dropOld(ctx: HandlerContext<'distill'>, run: string, folder: string): void {
   const keep = new Set(
     ctx.store
       .checkpoints(run)

@@ -10,14 +10,12 @@ import { integerKernels, probeCpu } from '../../session/index.ts'
 import type { CommandOutput, ParsedInput } from '../contract/index.ts'
 import { commandText } from './commandText.ts'
 import { handler } from './handler.ts'
-import { quantizeOn, readSource } from './quantizing.ts'
+import { CALIBRATION_SAMPLES, quantizeOn, readSource } from './quantizing.ts'
 import { openData } from './trainingParts.ts'
 
 type Input = ParsedInput<'why'>
 type Result = CommandOutput<'why'>
 
-/** Samples that ranges are compared with. */
-const CALIBRATION = 256
 /** Fewer samples decide nothing: then others of the training share are taken. */
 const FEW = 100
 const WORST = 3
@@ -43,14 +41,14 @@ export default handler<'why'>(async (input, ctx) => {
   const order = random(input.seed, 'calibration')
     .permutation(splits.train.length)
     .map((at) => splits.train[at]!)
-  const deciding = splits.validation.length >= FEW ? splits.validation : order.slice(CALIBRATION).reverse()
+  const deciding = splits.validation.length >= FEW ? splits.validation : order.slice(CALIBRATION_SAMPLES).reverse()
   try {
     const explanation = await explainDrop({
       float,
       quantized,
       dataset,
       preprocess,
-      calibration: order.slice(0, CALIBRATION),
+      calibration: order.slice(0, CALIBRATION_SAMPLES),
       diagnosis: (deciding.length > 0 ? deciding : order).slice(0, input.samples),
       heldOut: splits.test.slice(0, input.samples),
       here: kernels.sums,
